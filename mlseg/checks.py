@@ -1,0 +1,137 @@
+"""Argument rules, written once: constructors and the preflight check call the same functions.
+
+This module imports nothing heavy, so a mistake in a configuration is reported before torch is loaded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class MlsegError(ValueError):
+    """An error whose message is one line for the user: what is wrong, where, and what to do."""
+
+
+class ConfigError(MlsegError):
+    """A setting that cannot be used."""
+
+
+class DataError(MlsegError):
+    """A file or a data set that cannot be used."""
+
+
+class RunError(MlsegError):
+    """A run directory or a checkpoint that cannot be used, or a training that had to stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """The numbers that one argument may take.
+
+    Args:
+        low, high: bounds; None leaves a side open.
+        open_low, open_high: True excludes the bound itself.
+        integer: True asks for a whole number.
+        optional: True accepts None.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+    open_high: bool = False
+    integer: bool = False
+    optional: bool = False
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.integer else "a number"
+        low, high = self.low, self.high
+        if low is not None and high is not None:
+            left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+            text = f"{kind} in {left}{low:g}, {high:g}{right}"
+        elif low is not None:
+            text = f"{kind} {'above' if self.open_low else 'of at least'} {low:g}"
+        elif high is not None:
+            text = f"{kind} {'below' if self.open_high else 'of at most'} {high:g}"
+        else:
+            text = kind
+        return f"{text} or null" if self.optional else text
+
+    def accepts(self, value: Any) -> bool:
+        """True if `value` is a finite number inside the range (or None where that is allowed)."""
+        if value is None:
+            return self.optional
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return False
+        if self.integer and value != int(value):
+            return False
+        if self.low is not None and (value < self.low or (self.open_low and value == self.low)):
+            return False
+        return not (self.high is not None and (value > self.high or (self.open_high and value == self.high)))
+
+
+def describe_problem(owner: str, argument: str, value: Any, rule: Range) -> str | None:
+    """One sentence on what is wrong with `owner.argument = value`, or None if nothing is.
+
+    Example:
+        >>> describe_problem("MbLSLoss", "margin", -1, Range(low=0))
+        'MbLSLoss: margin must be a number of at least 0, got -1. Give margin such a value.'
+    """
+    if rule.accepts(value):
+        return None
+    return f"{owner}: {argument} must be {rule}, got {value!r}. Give {argument} such a value."
+
+
+def check_range(owner: str, argument: str, value: Any, rule: Range) -> None:
+    """Raise ConfigError if `value` breaks `rule`."""
+    problem = describe_problem(owner, argument, value, rule)
+    if problem:
+        raise ConfigError(problem)
+
+
+def find_problems(target: str, values: Mapping[str, Any]) -> list[str]:
+    """All broken rules of RANGES for one component.
+
+    Args:
+        target: dotted path of the constructor, as in a YAML's `_target_`.
+        values: its keyword arguments; those without a rule are not looked at.
+    """
+    owner, rules = target.rsplit(".", 1)[-1], RANGES.get(target, {})
+    found = [describe_problem(owner, name, values[name], rule) for name, rule in rules.items() if name in values]
+    return [problem for problem in found if problem]
+
+
+def check_arguments(target: str, **values: Any) -> None:
+    """Raise ConfigError with every broken rule of `target`; called by the constructors themselves."""
+    problems = find_problems(target, values)
+    if problems:
+        raise ConfigError(" ".join(problems))
+
+
+NON_NEGATIVE = Range(low=0)
+POSITIVE = Range(low=0, open_low=True)
+COUNT = Range(low=1, integer=True)
+FRACTION = Range(low=0, high=1)
+
+RANGES: dict[str, dict[str, Range]] = {
+    "mlseg.losses.ls.LSLoss": {"alpha": FRACTION},
+    "mlseg.losses.fl.FLLoss": {"gamma": NON_NEGATIVE},
+    "mlseg.losses.mbls.MbLSLoss": {"margin": NON_NEGATIVE, "alpha": NON_NEGATIVE},
+    "mlseg.models.unet.UNet": {
+        "in_channels": COUNT,
+        "num_classes": Range(low=2, integer=True),
+        "dims": Range(low=2, high=3, integer=True),
+    },
+    "mlseg.engine.trainer.TrainerSettings": {
+        "max_epochs": COUNT,
+        "accumulate_steps": COUNT,
+        "clip_norm": Range(low=0, open_low=True, optional=True),
+        "image_every": Range(low=0, integer=True),
+    },
+    "torch.optim.Adam": {"lr": POSITIVE, "weight_decay": NON_NEGATIVE},
+    "torch.optim.AdamW": {"lr": POSITIVE, "weight_decay": NON_NEGATIVE},
+    "torch.optim.SGD": {"lr": POSITIVE, "weight_decay": NON_NEGATIVE, "momentum": NON_NEGATIVE},
+    "torch.optim.lr_scheduler.StepLR": {"step_size": COUNT, "gamma": POSITIVE},
+}

@@ -1,0 +1,1 @@
+"""Data sets, splits, the cache and loaders."""

@@ -1,0 +1,1 @@
+"""Training, inference and evaluation; knows only the protocols of `mlseg.types`."""

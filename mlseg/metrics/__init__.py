@@ -1,0 +1,1 @@
+"""Scores of one case, under named protocols."""

@@ -1,0 +1,1 @@
+"""Networks that no library defines the way the paper used them."""
