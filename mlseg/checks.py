@@ -124,7 +124,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "num_classes": Range(low=2, integer=True),
         "dims": Range(low=2, high=3, integer=True),
     },
-    "mlseg.engine.trainer.TrainerSettings": {
+    "mlseg.engine.settings.TrainerSettings": {
         "max_epochs": COUNT,
         "accumulate_steps": COUNT,
         "clip_norm": Range(low=0, open_low=True, optional=True),
