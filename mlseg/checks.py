@@ -128,6 +128,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "max_epochs": COUNT,
         "accumulate_steps": COUNT,
         "clip_norm": Range(low=0, open_low=True, optional=True),
+        "log_every": COUNT,
         "image_every": Range(low=0, integer=True),
     },
     "torch.optim.Adam": {"lr": POSITIVE, "weight_decay": NON_NEGATIVE},

@@ -1,0 +1,67 @@
+"""Checkpoints: plain types and tensors only, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mlseg.checks import RunError
+
+VERSION = 1
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint through a temporary file that is synced and then renamed.
+
+    Args:
+        path: the final name.
+        state: tensors and plain Python types, nested in dicts, lists and tuples.
+
+    Raises:
+        RunError: the disk is full or the folder cannot be written; the previous checkpoint is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            torch.save({"version": VERSION, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        raise RunError(
+            f"{path}: cannot write the checkpoint ({error}). Free space and type the same command again."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint without executing code from it.
+
+    Raises:
+        RunError: the file is damaged, holds objects other than tensors and plain types, or is of another version.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(
+            f"{path}: not a readable checkpoint ({reason[:120]}). Restore it, or move it away to start anew."
+        ) from error
+    if not isinstance(state, dict) or state.get("version") != VERSION:
+        raise RunError(f"{path}: not a checkpoint of this version of mlseg. Move it away to start anew.")
+    return state
+
+
+def bare_network(network: nn.Module) -> nn.Module:
+    """The network itself, without the wrappers of torch.compile and DDP."""
+    while True:
+        inner = getattr(network, "_orig_mod", None) or (network.module if hasattr(network, "module") else None)
+        if not isinstance(inner, nn.Module):
+            return network
+        network = inner

@@ -1,0 +1,84 @@
+"""Judges a network on whole cases under every protocol and leaves scores.csv and bins.npz."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import track
+from torch import nn
+
+from mlseg.checks import RunError
+from mlseg.engine.checkpoint import bare_network, load_checkpoint
+from mlseg.engine.device import full_float32
+from mlseg.engine.inference import Inference
+from mlseg.engine.run_directory import RunDirectory
+from mlseg.functional.bins_file import write_bins
+from mlseg.records import Score, write_scores
+from mlseg.types import CaseSet, EvaluationProtocol
+
+
+def load_best(network: nn.Module, run: RunDirectory) -> int:
+    """Put the weights of best.pt into the network. Returns the epoch that they are from.
+
+    Raises:
+        RunError: there is no best.pt, because every validation score was undefined, or it does not fit the network.
+    """
+    if not run.best.exists():
+        raise RunError(
+            f"{run.best}: not there, for the validation score was undefined in every epoch. "
+            "Use evaluation.checkpoint_score=last, or a split whose validation subjects have foreground."
+        )
+    state = load_checkpoint(run.best)
+    try:
+        bare_network(network).load_state_dict(state["network"])
+    except (KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(
+            f"{run.best}: does not fit the network ({reason}). Evaluate with the run's own model=."
+        ) from error
+    return int(state["epoch"])
+
+
+def evaluate(
+    network: nn.Module,
+    cases: CaseSet,
+    *,
+    protocols: Sequence[EvaluationProtocol],
+    inference: Inference,
+    run: RunDirectory,
+    show_progress: bool | str = "auto",
+) -> list[Score]:
+    """Score every case under every protocol, on the grid that each asks for.
+
+    Writes scores.csv (rows in the order of cases, protocols, labels) and bins.npz into the run directory.
+
+    Raises:
+        DataError: a prediction that is not a probability map, naming its case.
+    """
+    network.eval()
+    rows: list[Score] = []
+    bins = {}
+    visible = sys.stderr.isatty() if show_progress == "auto" else bool(show_progress)
+    listed = track(
+        cases,
+        description="evaluating",
+        total=len(cases),
+        console=Console(stderr=True),
+        disable=not visible,
+        transient=True,
+    )
+    with full_float32():
+        for case in listed:
+            predictions = {grid: inference.predict(network, case, grid=grid) for grid in {p.grid for p in protocols}}
+            for protocol in protocols:
+                result = protocol.score_case(predictions[protocol.grid])
+                rows.extend(result.rows)
+                for region, counts in (result.bins or {}).items():
+                    bins[protocol.name, region, case.case_id] = counts
+            logging.getLogger("mlseg.run").info("evaluated %s", case.case_id)
+    write_bins(run.bins, bins)
+    write_scores(run.scores, rows)
+    return rows

@@ -1,0 +1,123 @@
+"""From a prepared case to probabilities on the grid that an evaluation asks for; the one place that pads images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mlseg.data.preprocess import crop_or_pad, resample_probs
+from mlseg.engine.checkpoint import bare_network
+from mlseg.engine.device import Compute
+from mlseg.types import CasePrediction, PreparedCase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inference:
+    """Turns prepared cases into predictions.
+
+    Args:
+        compute: device and precision.
+        crop: training crop (h,w) in pixels of the working grid.
+        mode: "full" sees the whole slice in one pass, "window" in overlapping windows of the training crop.
+        batch_size: slices per forward pass.
+    """
+
+    compute: Compute
+    crop: tuple[int, int]
+    mode: Literal["full", "window"] = "full"
+    batch_size: int = 8
+
+    def predict(self, network: nn.Module, case: PreparedCase, *, grid: str) -> CasePrediction:
+        """Predict one case.
+
+        Args:
+            network: in eval mode, on the device of `compute`.
+            case: slice-major image (D,C,h,w) on the working grid.
+            grid: "native" gives the whole image on the grid of its file, "crop" the training crop on the working grid.
+
+        Returns:
+            Probabilities (K,D,*) float32 on the device, with the reference on the same grid.
+        """
+        if grid == "crop":
+            target, spacing = crop_or_pad(case.target, self.crop), case.spacing_mm
+            probs = self._forward(network, self.crop_image(case))
+        else:
+            target, spacing = case.native_target, case.native_spacing_mm
+            probs = self._whole(network, np.asarray(case.image))
+            if probs.shape[1:] != target.shape:
+                probs = resample_probs(probs, target.shape[-2:])
+        return CasePrediction(
+            case_id=case.case_id,
+            subject_id=case.subject_id,
+            probs=probs,
+            target=torch.from_numpy(np.array(target)).to(probs.device),
+            spacing_mm=spacing,
+            group=case.group,
+            frame=case.frame,
+        )
+
+    def crop_image(self, case: PreparedCase) -> np.ndarray:
+        """The training crop (D,C,h,w) of a case."""
+        return crop_or_pad(case.image, self.crop)
+
+    def _whole(self, network: nn.Module, image: np.ndarray) -> Tensor:
+        if self.mode == "full":
+            return self._forward(network, image)
+        from monai.inferers import sliding_window_inference
+
+        def predict_window(window: Tensor) -> Tensor:
+            return forward(network, window, self.compute).float().softmax(dim=1)
+
+        with torch.inference_mode():
+            probs = sliding_window_inference(
+                torch.from_numpy(np.array(image)).to(self.compute.device),
+                self.crop,
+                self.batch_size,
+                predict_window,
+                overlap=0.5,
+                mode="gaussian",
+                padding_mode="replicate",
+            )
+        probs = probs / probs.sum(dim=1, keepdim=True)
+        return probs.movedim(0, 1).contiguous()
+
+    @torch.inference_mode()
+    def _forward(self, network: nn.Module, image: np.ndarray) -> Tensor:
+        """(D,C,h,w) -> probabilities (K,D,h,w), a few slices at a time."""
+        probs = [
+            self._softmax(network, torch.from_numpy(np.array(image[start : start + self.batch_size])))
+            for start in range(0, len(image), self.batch_size)
+        ]
+        return torch.cat(probs, dim=1)
+
+    def _softmax(self, network: nn.Module, image: Tensor) -> Tensor:
+        return forward(network, image, self.compute).float().softmax(dim=1).movedim(0, 1)
+
+
+def forward(network: nn.Module, image: Tensor, compute: Compute) -> Tensor:
+    """Logits (N,K,*S) of images (N,C,*S) of any size, in the precision of `compute`, for training and inference."""
+    padded = pad_to_stride(compute.arrange(image), bare_network(network).stride)
+    with compute.autocast():
+        logits = network(padded)
+    return logits[(..., *(slice(0, n) for n in image.shape[2:]))]
+
+
+def pad_to_stride(image: Tensor, stride: Sequence[int]) -> Tensor:
+    """Pad (N,C,*S) at the far ends, with the values of the border, up to multiples of the network's stride.
+
+    Example:
+        >>> pad_to_stride(torch.zeros(1, 1, 30, 33), (32, 32)).shape
+        torch.Size([1, 1, 32, 64])
+    """
+    missing = [math.ceil(n / s) * s - n for n, s in zip(image.shape[2:], stride, strict=True)]
+    if not any(missing):
+        return image
+    pads = [amount for missing_here in reversed(missing) for amount in (0, missing_here)]
+    return F.pad(image, pads, mode="replicate")

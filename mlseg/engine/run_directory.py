@@ -1,0 +1,142 @@
+"""One directory per run, claimed by one configuration and held by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from mlseg.checks import RunError
+from mlseg.records import read_json, write_json, write_text
+
+CLAIM, STATUS = "claim.json", "status.json"
+
+
+class RunDirectory:
+    """The files of one run and who owns them.
+
+    Args:
+        path: the directory; made if it is not there.
+
+    Attributes:
+        last, best: the checkpoints. scores, record, bins, log: the other files of a run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.last = path / "last.pt"
+        self.best = path / "best.pt"
+        self.scores = path / "scores.csv"
+        self.bins = path / "bins.npz"
+        self.record = path / "run.json"
+        self.log = path / "train.log"
+        self._lock: IO[str] | None = None
+        self._started = time.time()
+
+    def claim(self, configuration: Mapping[str, Any], *, config_text: str) -> None:
+        """Take the directory for this configuration before anything else is written.
+
+        Args:
+            configuration: flat {key: value} of everything that changes the result.
+            config_text: the whole resolved configuration as YAML, kept as config.yaml.
+
+        Raises:
+            RunError: another process runs here, another configuration owns it, or it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._acquire()
+            path, wanted = self.path / CLAIM, {str(k): _plain(v) for k, v in configuration.items()}
+            if path.exists():
+                self._compare(read_json(path), wanted)
+            else:
+                write_json(path, wanted)
+            write_text(self.path / "config.yaml", config_text)
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot write the run directory ({error.strerror}). Give run_dir=... or output_root=..."
+            ) from error
+
+    def _acquire(self) -> None:
+        # A lock of the kernel's: it goes with the process, however that ends.
+        lock = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  (held as long as the run)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            status = self.status()
+            holder = f"process {status.get('pid')} on {status.get('host')}" if status else "another process"
+            raise RunError(
+                f"{self.path}: {holder} is training here. Wait for it, or give run_name=... for a second run."
+            ) from error
+        self._lock = lock
+
+    def _compare(self, owned: dict[str, Any], wanted: dict[str, Any]) -> None:
+        differing = sorted(key for key in owned.keys() | wanted.keys() if owned.get(key) != wanted.get(key))
+        if differing:
+            listed = ", ".join(f"{key} ({owned.get(key)} there, {wanted.get(key)} now)" for key in differing[:5])
+            more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
+            raise RunError(
+                f"{self.path}: belongs to a run with another configuration: {listed}{more}. "
+                "Give run_name=... for a second run."
+            )
+
+    def release(self) -> None:
+        """Let another process have the directory."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def status(self) -> dict[str, Any]:
+        """The content of status.json, or {} where there is none."""
+        path = self.path / STATUS
+        return read_json(path) if path.exists() else {}
+
+    def write_status(self, state: str, **details: Any) -> None:
+        """Say in status.json how the run stands.
+
+        Args:
+            state: "running", "done", "interrupted" or "failed".
+            details: what else to say, e.g. epoch, max_epochs, error.
+        """
+        record = {
+            "state": state,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": _clock(self._started),
+            "updated": _clock(time.time()),
+            **details,
+        }
+        try:
+            write_json(self.path / STATUS, record)
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot write status.json ({error.strerror}). Free space and type the same command again."
+            ) from error
+
+    def open_log(self) -> logging.Logger:
+        """The run's logger: to train.log with times. A second call opens no second file."""
+        logger = logging.getLogger("mlseg.run")
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        for old in list(logger.handlers):
+            logger.removeHandler(old)
+            old.close()
+        handler = logging.FileHandler(self.log, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
+        logger.addHandler(handler)
+        return logger
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON would read it back: tuples become lists."""
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,91 @@
+"""What a run looks at after each epoch: overlap and calibration of the validation cases, on the training crop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from mlseg.engine.inference import Inference
+from mlseg.functional.bins import compute_ece
+from mlseg.functional.calibration import count_bins
+from mlseg.functional.overlap import compute_dice, compute_iou, count_overlap
+from mlseg.types import CaseSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Scores of the validation cases; NaN where nothing is defined.
+
+    Args:
+        dice, iou: mean over foreground labels of the mean over subjects of the mean over a subject's cases.
+        ece: top-label, 15 bins, voxels with reference > 0; mean over subjects of the mean over cases.
+        dice_per_label: the foreground labels in order.
+    """
+
+    dice: float
+    iou: float
+    ece: float
+    dice_per_label: tuple[float, ...]
+
+    def score(self, name: str) -> float:
+        """The score that best.pt is chosen by: "dice" or "iou"."""
+        return float(getattr(self, name))
+
+
+def validate(network: nn.Module, cases: CaseSet, inference: Inference) -> Validation:
+    """Predict every case on the training crop and score it."""
+    network.eval()
+    subjects, dice, iou, ece = [], [], [], []
+    for case in cases:
+        prediction = inference.predict(network, case, grid="crop")
+        target, probs = prediction.target, prediction.probs
+        overlap = count_overlap(probs.argmax(dim=0), target, len(probs))
+        subjects.append(case.subject_id)
+        dice.append(compute_dice(overlap)[1:].cpu().numpy())
+        iou.append(compute_iou(overlap)[1:].cpu().numpy())
+        foreground = target > 0
+        ece.append([compute_ece(count_bins(probs, target, mask=foreground))] if bool(foreground.any()) else [np.nan])
+    per_label = _mean_over_subjects(dice, subjects)
+    return Validation(
+        dice=_mean(per_label),
+        iou=_mean(_mean_over_subjects(iou, subjects)),
+        ece=_mean(_mean_over_subjects(ece, subjects)),
+        dice_per_label=tuple(float(value) for value in per_label),
+    )
+
+
+def _mean_over_subjects(values: Sequence[Sequence[float] | np.ndarray], subjects: Sequence[str]) -> np.ndarray:
+    """(cases, L) -> (L,): over a subject's cases first, NaN left out at each step."""
+    table, owner = np.asarray(values, dtype=np.float64), np.asarray(subjects)
+    rows = [[_mean(column) for column in table[owner == subject].T] for subject in dict.fromkeys(subjects)]
+    return np.array([_mean(column) for column in np.asarray(rows).T])
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean without NaN; NaN if nothing is left."""
+    kept = np.asarray(values)[~np.isnan(values)]
+    return float(kept.mean()) if len(kept) else float("nan")
+
+
+@torch.inference_mode()
+def predict_slices(
+    network: nn.Module, cases: CaseSet, inference: Inference, *, count: int
+) -> list[tuple[np.ndarray, ...]]:
+    """The middle slices of the first cases, for the image grid.
+
+    Returns:
+        Up to `count` tuples (image (h,w), reference (h,w), prediction (h,w), confidence (h,w)).
+    """
+    network.eval()
+    rows = []
+    for case in list(cases)[:count]:
+        prediction = inference.predict(network, case, grid="crop")
+        middle = len(case.image) // 2
+        confidence, label = prediction.probs[:, middle].max(dim=0)
+        image = inference.crop_image(case)[middle, 0]
+        rows.append((image, prediction.target[middle].cpu().numpy(), label.cpu().numpy(), confidence.cpu().numpy()))
+    return rows
