@@ -6,7 +6,7 @@ This module imports nothing heavy, so a mistake in a configuration is reported b
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,38 @@ class Range:
         return not (self.high is not None and (value > self.high or (self.open_high and value == self.high)))
 
 
-def describe_problem(owner: str, argument: str, value: Any, rule: Range) -> str | None:
+@dataclass(frozen=True)
+class OneOf:
+    """The words that one argument may be."""
+
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self.words)}"
+
+    def accepts(self, value: Any) -> bool:
+        """True if `value` is one of the words."""
+        return value in self.words
+
+
+@dataclass(frozen=True)
+class Each:
+    """A list, not empty, whose every entry keeps to one range."""
+
+    entry: Range
+
+    def __str__(self) -> str:
+        return f"a list with each entry {self.entry}"
+
+    def accepts(self, value: Any) -> bool:
+        """True if `value` is such a list."""
+        return isinstance(value, Sequence) and len(value) > 0 and all(self.entry.accepts(item) for item in value)
+
+
+Rule = Range | OneOf | Each
+
+
+def describe_problem(owner: str, argument: str, value: Any, rule: Rule) -> str | None:
     """One sentence on what is wrong with `owner.argument = value`, or None if nothing is.
 
     Example:
@@ -84,7 +115,7 @@ def describe_problem(owner: str, argument: str, value: Any, rule: Range) -> str 
     return f"{owner}: {argument} must be {rule}, got {value!r}. Give {argument} such a value."
 
 
-def check_range(owner: str, argument: str, value: Any, rule: Range) -> None:
+def check_range(owner: str, argument: str, value: Any, rule: Rule) -> None:
     """Raise ConfigError if `value` breaks `rule`."""
     problem = describe_problem(owner, argument, value, rule)
     if problem:
@@ -114,15 +145,19 @@ NON_NEGATIVE = Range(low=0)
 POSITIVE = Range(low=0, open_low=True)
 COUNT = Range(low=1, integer=True)
 FRACTION = Range(low=0, high=1)
+WHOLE = Range(integer=True)
 
-RANGES: dict[str, dict[str, Range]] = {
-    "mlseg.losses.ls.LSLoss": {"alpha": FRACTION},
-    "mlseg.losses.fl.FLLoss": {"gamma": NON_NEGATIVE},
-    "mlseg.losses.mbls.MbLSLoss": {"margin": NON_NEGATIVE, "alpha": NON_NEGATIVE},
+RANGES: dict[str, dict[str, Rule]] = {
+    "mlseg.losses.ce.CELoss": {"ignore_index": WHOLE},
+    "mlseg.losses.ls.LSLoss": {"alpha": FRACTION, "ignore_index": WHOLE},
+    "mlseg.losses.fl.FLLoss": {"gamma": NON_NEGATIVE, "ignore_index": WHOLE},
+    "mlseg.losses.mbls.MbLSLoss": {"margin": NON_NEGATIVE, "alpha": NON_NEGATIVE, "ignore_index": WHOLE},
     "mlseg.models.unet.UNet": {
         "in_channels": COUNT,
         "num_classes": Range(low=2, integer=True),
         "dims": Range(low=2, high=3, integer=True),
+        "widths": Each(COUNT),
+        "norm": OneOf(("none", "batch", "instance", "group")),
     },
     "mlseg.engine.settings.TrainerSettings": {
         "max_epochs": COUNT,
