@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,6 +41,10 @@ class Compute:
         """Mixed precision for the network's forward pass; the loss stays outside."""
         dtype = AMP_DTYPES[self.amp]
         return contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
+
+    def in_precision(self, precision: str) -> Compute:
+        """The same device for evaluation in "float32" or "bf16"."""
+        return dataclasses.replace(self, amp={"float32": "off", "bf16": "bf16"}[precision])
 
     def place(self, module: nn.Module) -> nn.Module:
         """Move a network to the device and into the memory order."""

@@ -9,16 +9,17 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any
 
-from mlseg.checks import RunError
+from mlseg.checks import MlsegError, RunError
 from mlseg.records import read_json, write_json, write_text
 
 CLAIM, STATUS = "claim.json", "status.json"
 
 
 class RunDirectory:
-    """The files of one run and who owns them.
+    """The files of one run and who owns them; a context that leaves the truth in status.json however it ends.
 
     Args:
         path: the directory; made if it is not there.
@@ -38,12 +39,11 @@ class RunDirectory:
         self._lock: IO[str] | None = None
         self._started = time.time()
 
-    def claim(self, configuration: Mapping[str, Any], *, config_text: str) -> None:
+    def claim(self, configuration: Mapping[str, Any]) -> None:
         """Take the directory for this configuration before anything else is written.
 
         Args:
             configuration: flat {key: value} of everything that changes the result.
-            config_text: the whole resolved configuration as YAML, kept as config.yaml.
 
         Raises:
             RunError: another process runs here, another configuration owns it, or it cannot be written.
@@ -51,23 +51,49 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._acquire()
-            path, wanted = self.path / CLAIM, {str(k): _plain(v) for k, v in configuration.items()}
-            if path.exists():
-                self._compare(read_json(path), wanted)
-            else:
-                write_json(path, wanted)
-            write_text(self.path / "config.yaml", config_text)
         except OSError as error:
-            raise RunError(
-                f"{self.path}: cannot write the run directory ({error.strerror}). Give run_dir=... or output_root=..."
-            ) from error
+            raise self._unwritable(error) from error
+        self.pin(CLAIM, configuration, what="a run with another configuration")
+
+    def pin(self, name: str, facts: Mapping[str, Any], *, what: str) -> None:
+        """Write facts that must not change during a run, or compare them with those written before.
+
+        Args:
+            name: the JSON file.
+            facts: flat {key: value}.
+            what: who the directory belongs to if the facts differ.
+
+        Raises:
+            RunError: a fact differs; names the first five.
+        """
+        path, wanted = self.path / name, {str(key): _plain(value) for key, value in facts.items()}
+        if path.exists():
+            self._compare(read_json(path), wanted, what)
+            return
+        try:
+            write_json(path, wanted)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def write_config(self, text: str) -> None:
+        """Keep the whole resolved configuration as config.yaml."""
+        try:
+            write_text(self.path / "config.yaml", text)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RunError:
+        return RunError(
+            f"{self.path}: cannot write the run directory ({error.strerror}). "
+            "Free space or give run_dir=..., then type the same command again."
+        )
 
     def _acquire(self) -> None:
         # A lock of the kernel's: it goes with the process, however that ends.
         lock = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  (held as long as the run)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             lock.close()
             status = self.status()
             holder = f"process {status.get('pid')} on {status.get('host')}" if status else "another process"
@@ -76,15 +102,28 @@ class RunDirectory:
             ) from error
         self._lock = lock
 
-    def _compare(self, owned: dict[str, Any], wanted: dict[str, Any]) -> None:
+    def _compare(self, owned: dict[str, Any], wanted: dict[str, Any], what: str) -> None:
         differing = sorted(key for key in owned.keys() | wanted.keys() if owned.get(key) != wanted.get(key))
         if differing:
             listed = ", ".join(f"{key} ({owned.get(key)} there, {wanted.get(key)} now)" for key in differing[:5])
             more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
-            raise RunError(
-                f"{self.path}: belongs to a run with another configuration: {listed}{more}. "
-                "Give run_name=... for a second run."
-            )
+            raise RunError(f"{self.path}: belongs to {what}: {listed}{more}. Give run_name=... for a second run.")
+
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say in status.json why the run ended, if it did not end well, and let another process have the directory."""
+        try:
+            if isinstance(error, KeyboardInterrupt):
+                self.write_status("interrupted", error="stopped by the user")
+            elif error is not None:
+                reason = str(error) if isinstance(error, MlsegError) else f"{type(error).__name__}: {error}"
+                self.write_status("failed", error=reason)
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Let another process have the directory."""
@@ -115,9 +154,7 @@ class RunDirectory:
         try:
             write_json(self.path / STATUS, record)
         except OSError as error:
-            raise RunError(
-                f"{self.path}: cannot write status.json ({error.strerror}). Free space and type the same command again."
-            ) from error
+            raise self._unwritable(error) from error
 
     def open_log(self) -> logging.Logger:
         """The run's logger: to train.log with times. A second call opens no second file."""

@@ -1,0 +1,115 @@
+"""From a checked configuration to the objects of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from mlseg.checks import ConfigError, MlsegError
+
+if TYPE_CHECKING:
+    from mlseg.data.cache import PreparedSet
+    from mlseg.data.splits import Split
+    from mlseg.engine.device import Compute
+    from mlseg.engine.inference import Inference
+    from mlseg.types import EvaluationProtocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """The prepared cases of a run, by part of the split."""
+
+    train: PreparedSet
+    val: PreparedSet
+    test: PreparedSet
+    split: Split
+    fingerprint: str
+
+    def facts(self) -> dict[str, Any]:
+        """What must not change while a run goes on: which files, and who is in which part."""
+        parts = {"train": self.split.train, "val": self.split.val, "test": self.split.test}
+        return {"fingerprint": self.fingerprint, **{part: list(subjects) for part, subjects in parts.items()}}
+
+
+def build(node: DictConfig, **arguments: Any) -> Any:
+    """Instantiate a component; a mistake in its arguments becomes one line.
+
+    Raises:
+        ConfigError: the constructor does not accept the arguments.
+    """
+    try:
+        return instantiate(node, _convert_="all", **arguments)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, MlsegError):
+            raise cause from None
+        target, reason = node.get("_target_"), str(cause or error).splitlines()[0]
+        raise ConfigError(f"{target}: cannot be built ({reason}). Check its settings.") from error
+
+
+def build_data(cfg: DictConfig) -> Data:
+    """List, split, check and prepare the cases of a run."""
+    from mlseg.data.cache import prepare_cases
+    from mlseg.data.preprocess import Preprocessing
+    from mlseg.data.splits import resolve_split
+
+    data = cfg.data
+    source = build(data.source)
+    files = source.list_cases()
+    split = resolve_split(data.split, files, fractions=tuple(data.split_fractions), seed=data.split_seed)
+    used = {*split.train, *split.val, *split.test}
+    preprocessing = Preprocessing(
+        clip_percentiles=tuple(data.clip_percentiles),
+        spacing_mm=None if data.spacing_mm is None else tuple(data.spacing_mm),
+    )
+    prepared = prepare_cases(
+        source,
+        [case for case in files if case.subject_id in used],
+        preprocessing,
+        cache_dir=Path(data.cache_dir),
+        workers=data.workers,
+    )
+    return Data(
+        train=prepared.subset(split.train),
+        val=prepared.subset(split.val),
+        test=prepared.subset(split.test),
+        split=split,
+        fingerprint=prepared.fingerprint,
+    )
+
+
+def build_optimizer(cfg: DictConfig, parameters: Any) -> tuple[Any, Any]:
+    """The optimizer over these parameters and its learning-rate schedule."""
+    make_optimizer: Callable[..., Any] = build(cfg.optimizer)
+    make_scheduler: Callable[..., Any] = build(cfg.scheduler)
+    try:
+        optimizer = make_optimizer(parameters)
+        return optimizer, make_scheduler(optimizer)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"optimizer or scheduler: cannot be built ({error}). Check their settings.") from error
+
+
+def build_inference(cfg: DictConfig, compute: Compute) -> Inference:
+    """How predictions are made for validation."""
+    from mlseg.engine.inference import Inference
+
+    evaluation = cfg.evaluation
+    return Inference(
+        compute=compute, crop=tuple(cfg.data.crop), mode=evaluation.inference, batch_size=evaluation.batch_size
+    )
+
+
+def build_protocols(cfg: DictConfig) -> list[EvaluationProtocol]:
+    """The evaluation protocols, the headline first."""
+    return [build(cfg.evaluation[name]) for name in cfg.evaluation.protocols]
+
+
+def to_yaml(cfg: DictConfig) -> str:
+    """The whole resolved configuration."""
+    return OmegaConf.to_yaml(cfg, resolve=True)

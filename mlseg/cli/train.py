@@ -1,0 +1,152 @@
+"""`mlseg-train`: train one run, then evaluate its best checkpoint on the test split."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from mlseg.cli.app import AppInfo, run_app
+from mlseg.cli.naming import claim, run_directory
+from mlseg.cli.preflight import check_config
+
+if TYPE_CHECKING:
+    from mlseg.cli.build import Data
+    from mlseg.engine.run_directory import RunDirectory
+    from mlseg.engine.trainer import Progress
+
+RECORD_VERSION = 1
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    sys.exit(run_app(train, config_name="train", prog="mlseg-train"))
+
+
+def train(cfg: DictConfig, info: AppInfo) -> int:
+    """One run from a composed configuration: check, claim, prepare, train, evaluate, report.
+
+    Typed again, the same configuration goes on where it was, or says that it is done.
+    """
+    check_config(cfg)
+    from mlseg.engine.run_directory import RunDirectory
+    from mlseg.report.run_report import report_run
+
+    run = RunDirectory(run_directory(cfg, info.choices))
+    run.claim(claim(cfg))
+    with run:
+        if _is_done(run, cfg.trainer.max_epochs):
+            epochs = run.status()["epoch"]
+            print(f"{run.path}: done already ({epochs} epochs). A larger trainer.max_epochs goes on from there.")
+        else:
+            _run(cfg, run)
+        report_run(run.path)
+    return 0
+
+
+def _is_done(run: RunDirectory, max_epochs: int) -> bool:
+    status = run.status()
+    whole = all(path.exists() for path in (run.scores, run.record, run.bins))
+    return status.get("state") == "done" and status.get("epoch", 0) >= max_epochs and whole
+
+
+def _run(cfg: DictConfig, run: RunDirectory) -> None:
+    run.write_status("running", max_epochs=cfg.trainer.max_epochs)
+    logger = run.open_log()
+    from mlseg.cli import build
+
+    run.write_config(build.to_yaml(cfg))
+    data = build.build_data(cfg)
+    run.pin("data.json", data.facts(), what="a run on other files or another split")
+    logger.info("split %s: %d train, %d validation, %d test cases", *_describe_split(data))
+    _train_and_evaluate(cfg, run, data)
+
+
+def _train_and_evaluate(cfg: DictConfig, run: RunDirectory, data: Data) -> None:
+    from mlseg.cli import build
+    from mlseg.data.slices import SliceLoader
+    from mlseg.engine.device import choose_compute
+    from mlseg.engine.evaluator import evaluate, load_best
+    from mlseg.engine.seeding import INITIALISATION, seed_generators, use_deterministic_kernels
+    from mlseg.engine.trainer import Trainer
+
+    settings = build.build(cfg.trainer)
+    compute = choose_compute(settings)
+    if settings.deterministic:
+        use_deterministic_kernels()
+    seed_generators(cfg.seed, INITIALISATION)
+    network = compute.place(build.build(cfg.model))
+    optimizer, scheduler = build.build_optimizer(cfg, network.parameters())
+    loader = SliceLoader(
+        data.train,
+        crop=tuple(cfg.data.crop),
+        batch_size=cfg.data.batch_size,
+        seed=cfg.seed,
+        device=str(compute.device),
+        residency=cfg.data.residency,
+    )
+    inference = build.build_inference(cfg, compute)
+    trainer = Trainer(
+        network=network,
+        loss=build.build(cfg.loss),
+        optimizer=optimizer,
+        scheduler=scheduler,
+        loader=loader,
+        cases=data.val,
+        inference=inference,
+        settings=settings,
+        compute=compute,
+        run=run,
+        checkpoint_score=cfg.evaluation.checkpoint_score,
+        seed=cfg.seed,
+    )
+    _announce(cfg, run, data, compute, loader)
+    progress = trainer.fit()
+    run.write_status("running", epoch=progress.epoch, max_epochs=settings.max_epochs, phase="evaluation")
+    load_best(network, run)
+    started = time.perf_counter()
+    exact = build.build_inference(cfg, compute.in_precision(cfg.evaluation.precision))
+    evaluate(network, data.test, protocols=build.build_protocols(cfg), inference=exact, run=run)
+    _write_record(cfg, run, data, progress, device=compute.device, seconds=time.perf_counter() - started)
+    run.write_status("done", epoch=progress.epoch, max_epochs=settings.max_epochs)
+
+
+def _describe_split(data: Data) -> tuple[Any, ...]:
+    return data.split.name, len(data.train), len(data.val), len(data.test)
+
+
+def _announce(cfg: DictConfig, run: RunDirectory, data: Data, compute: Any, loader: Any) -> None:
+    name, *counts = _describe_split(data)
+    print(f"run directory: {run.path}")
+    print(f"{cfg.data.name}, split {name}: {counts[0]} train, {counts[1]} validation, {counts[2]} test cases")
+    layout = "channels-last" if compute.channels_last else "channels-first"
+    print(f"training on {compute.device}, amp {compute.amp}, {layout}")
+    print(f"training slices: {loader.num_samples} in {loader.residency} ({loader.residency_reason})")
+
+
+def _write_record(
+    cfg: DictConfig, run: RunDirectory, data: Data, progress: Progress, *, device: Any, seconds: float
+) -> None:
+    from omegaconf import OmegaConf
+
+    from mlseg.engine.device import describe_device
+    from mlseg.engine.provenance import describe_software
+    from mlseg.records import write_json
+
+    write_json(
+        run.record,
+        {
+            "version": RECORD_VERSION,
+            "config": OmegaConf.to_container(cfg, resolve=True),
+            "protocols": list(cfg.evaluation.protocols),
+            "split": {"name": data.split.name, **data.facts()},
+            "best_epoch": progress.best_epoch,
+            "best_score": progress.best_score,
+            "history": progress.history,
+            "device": describe_device(device),
+            "evaluation_seconds": seconds,
+            "software": describe_software(),
+        },
+    )
