@@ -1,0 +1,48 @@
+# Everything runs in .venv, made here from requirements.lock; a second call installs nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check lock wheel tensorboard clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make .venv and install the locked packages and mlseg itself
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"make: mlseg needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}. Say make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## write a synthetic ACDC, train on it, evaluate, show the results (a few minutes on a CPU)
+	$(BIN)/mlseg-phantom root=data/raw/phantom
+	$(BIN)/python train.py experiment=demo
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(STAMP) ## run all tests, the slow ones on real data too
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+lock: ## resolve the newest versions that pyproject.toml allows into requirements.lock (needs uv)
+	uv pip compile pyproject.toml --extra dev --extra sweeps --universal --python-version 3.11 --upgrade \
+		--no-header --no-annotate --no-emit-index-url --output-file requirements.lock
+
+wheel: $(STAMP) ## build the wheel into dist/
+	$(BIN)/python -m hatchling build -t wheel
+
+tensorboard: $(STAMP) ## open the curves of all runs at http://localhost:6006
+	$(BIN)/tensorboard --logdir $(or $(MLSEG_OUTPUTS),outputs)
+
+clean: ## remove caches of tools (runs, data and .venv stay)
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
