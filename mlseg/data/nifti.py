@@ -1,0 +1,171 @@
+"""NIfTI files in and out; the only file that knows nibabel.
+
+Arrays are (D,H,W) = the stored (k,j,i), spacing in the same order. The affine is always the one of the file: it maps the
+stored voxel (i,j,k) to world mm (RAS). An array that was brought to another orientation finds its way back from that
+affine and the axis codes alone, so nothing else has to be recorded.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlseg.checks import ConfigError, DataError
+
+NATIVE = "native"
+_AXIS_OF_CODE = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
+_POSITIVE_CODES = "RAS"
+_HEADER_SIZES = {348: "Nifti1", 540: "Nifti2"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """One image file in memory.
+
+    Args:
+        array: (D,H,W), the stored type, or float64 where the file has a scale factor.
+        spacing_mm: voxel size along (d,h,w) of `array`, in the file's unit, taken as mm.
+        affine: (4,4) stored voxel (i,j,k) to world mm.
+        orientation: the axis codes that `array` was brought to, or "native".
+    """
+
+    array: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    affine: np.ndarray
+    orientation: str = NATIVE
+
+
+def check_orientation(orientation: str) -> None:
+    """Raise ConfigError unless `orientation` is "native" or three axis codes such as "LPS"."""
+    if orientation == NATIVE or sorted(_AXIS_OF_CODE.get(code, -1) for code in orientation) == [0, 1, 2]:
+        return
+    raise ConfigError(
+        f"orientation: must be native or one letter each of R/L, A/P and S/I, got {orientation!r}. Write e.g. LPS."
+    )
+
+
+def read_volume(path: Path, *, orientation: str = NATIVE) -> Volume:
+    """Read a .nii or .nii.gz file; the compressed stream's checksum is verified, a scale factor is applied.
+
+    Args:
+        orientation: axis codes of (i,j,k), e.g. "LPS", which the array is brought to by flips and a permutation.
+
+    Raises:
+        DataError: the file is missing, truncated or damaged, or is not a three-dimensional array of real numbers.
+    """
+    check_orientation(orientation)
+    data = _read_bytes(path)
+    array, zooms, affine = _decode(path, data)
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array, zooms = array[..., 0], zooms[:-1]
+    if array.ndim != 3:
+        raise DataError(f"{path}: must have three axes, got shape {array.shape}. Give one 3-D file per time point.")
+    if array.size == 0 or array.dtype.kind not in "buif":
+        raise DataError(f"{path}: must hold real numbers, got {array.dtype} of shape {array.shape}. Export it again.")
+    if not np.isfinite(affine).all():
+        raise DataError(f"{path}: the affine must be finite, got {affine[:3].tolist()}. Correct the header.")
+    if not all(np.isfinite(zooms)) or min(zooms) <= 0:
+        raise DataError(f"{path}: spacing must be above 0, got {zooms} mm. Correct the header's pixdim.")
+    axes, flips = orientation_steps(affine, orientation)
+    array = np.flip(array.transpose(axes), [n for n, flip in enumerate(flips) if flip])
+    i, j, k = (zooms[axis] for axis in axes)
+    return Volume(array=array.transpose(2, 1, 0), spacing_mm=(k, j, i), affine=affine, orientation=orientation)
+
+
+def write_volume(path: Path, array: np.ndarray, *, affine: np.ndarray, orientation: str = NATIVE) -> None:
+    """Write a (D,H,W) array as NIfTI, in one step: the file is there whole or not at all.
+
+    Args:
+        affine: (4,4) of the stored grid, as `read_volume` gave it.
+        orientation: the axis codes that `array` is in; the steps that led there are undone before it is stored.
+    """
+    import nibabel
+
+    stored = np.ascontiguousarray(to_stored(array, affine, orientation))
+    image = nibabel.Nifti1Image(stored, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.set_qform(affine, code=1)
+    image.set_sform(affine, code=1)
+    data = image.to_bytes()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(gzip.compress(data, 5, mtime=0) if path.name.endswith(".gz") else data)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written, got {error}. Choose another place or free some space.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def to_stored(array: np.ndarray, affine: np.ndarray, orientation: str = NATIVE) -> np.ndarray:
+    """Bring a (D,H,W) array in `orientation` back to the (i,j,k) axes of the file with this affine."""
+    axes, flips = orientation_steps(affine, orientation)
+    array = np.flip(array.transpose(2, 1, 0), [n for n, flip in enumerate(flips) if flip])
+    return array.transpose(np.argsort(axes))
+
+
+def orientation_steps(affine: np.ndarray, orientation: str) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """The permutation of the stored axes, then the flips, that bring a grid to the axis codes.
+
+    Each stored axis counts as the world axis it runs along most; of several assignments the one with the largest sum of
+    absolute cosines is taken, so that oblique grids are unambiguous.
+
+    Example:
+        >>> orientation_steps(np.diag([-1.0, 1.0, 1.0, 1.0]), "RAS")
+        ((0, 1, 2), (True, False, False))
+    """
+    if orientation == NATIVE:
+        return (0, 1, 2), (False, False, False)
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    cosines = affine[:3, :3] / np.where(lengths > 0, lengths, 1)
+    orders = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+    stored_of_world = max(orders, key=lambda order: sum(abs(cosines[world, axis]) for world, axis in enumerate(order)))
+    axes, flips = [], []
+    for code in orientation:
+        world = _AXIS_OF_CODE[code]
+        axis = stored_of_world[world]
+        axes.append(axis)
+        flips.append(bool((cosines[world, axis] > 0) != (code in _POSITIVE_CODES)))
+    return (axes[0], axes[1], axes[2]), (flips[0], flips[1], flips[2])
+
+
+def _read_bytes(path: Path) -> bytes:
+    """The uncompressed content; gzip's own length and checksum tell a cut or damaged file."""
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: must exist, got no such file. Download it again or remove its case.") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: must be a whole .nii.gz, got a damaged one ({error}). Download it again.") from error
+    except OSError as error:
+        raise DataError(f"{path}: must be readable, got {error.strerror}. Check its permissions.") from error
+
+
+def _decode(path: Path, data: bytes) -> tuple[np.ndarray, tuple[float, ...], np.ndarray]:
+    """Array (i,j,k), zooms and affine; the zooms as stored, because nibabel silently repairs a spacing of 0."""
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        kind = next(
+            (k for size, k in _HEADER_SIZES.items() if size.to_bytes(4, "little") in (data[:4], data[3::-1])), None
+        )
+        if kind is None:
+            raise ImageFileError("no NIfTI header")
+        header = getattr(nibabel, f"{kind}Header")(data[: {"Nifti1": 348, "Nifti2": 540}[kind]], check=False)
+        zooms = tuple(float(zoom) for zoom in header["pixdim"][1 : 1 + int(header["dim"][0])])
+        image: Any = getattr(nibabel, f"{kind}Image").from_bytes(data)
+        return np.asanyarray(image.dataobj), zooms, np.asarray(image.affine, dtype=np.float64)
+    except (ImageFileError, HeaderDataError, ValueError, OSError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{path}: must be a whole NIfTI file, got a damaged one ({reason}). Download it again."
+        ) from error
