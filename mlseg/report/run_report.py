@@ -6,11 +6,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from mlseg.functional.bins import BinCounts
-from mlseg.functional.bins_file import read_bins
 from mlseg.records import read_json, read_scores
-from mlseg.report.console import print_summary, write_summary
+from mlseg.report.bins_file import count_cases, pool_bins, read_run_bins
+from mlseg.report.console import print_summary
+from mlseg.report.definitions import SETTINGS
 from mlseg.report.figures import draw_reliability
+from mlseg.report.markdown import write_summary
 from mlseg.report.summary import summarise
 
 
@@ -26,21 +27,16 @@ def report_run(run_dir: Path) -> None:
     record = read_json(run_dir / "run.json")
     config, headline = record["config"], record["protocols"][0]
     rows = summarise(read_scores(run_dir / "scores.csv"))
-    write_summary(run_dir / "summary.md", rows)
-    for evaluation, regions in merge_cases(run_dir / "bins.npz").items():
+    settings = {name: config["evaluation"]["default"][name] for name in SETTINGS}
+    write_summary(run_dir / "summary.md", rows, headline=headline, settings=settings)
+    bins = read_run_bins(run_dir)
+    for evaluation in dict.fromkeys(key.evaluation for key in bins):
         name = "reliability.png" if evaluation == headline else f"reliability_{evaluation}.png"
         title = f"{config['data']['name']}, {config['loss']['_target_'].rsplit('.', 1)[-1]}, evaluation {evaluation}"
-        draw_reliability(regions, run_dir / name, title=title)
-    print_summary(rows, headline=headline, run_dir=run_dir, commands=suggest_commands(config, run_dir))
-
-
-def merge_cases(path: Path) -> dict[str, dict[str, BinCounts]]:
-    """Pool the counts of all cases. Returns evaluation -> region -> counts."""
-    pooled: dict[str, dict[str, BinCounts]] = {}
-    for (evaluation, region, _), counts in read_bins(path).items():
-        regions = pooled.setdefault(evaluation, {})
-        regions[region] = regions[region] + counts if region in regions else counts
-    return pooled
+        pooled, cases = pool_bins(bins, evaluation=evaluation), count_cases(bins, evaluation=evaluation)
+        draw_reliability(pooled, run_dir / name, title=title, n_cases=cases)
+    commands = suggest_commands(config, run_dir)
+    print_summary(rows, headline=headline, run_dir=run_dir, commands=commands, settings=settings)
 
 
 def suggest_commands(config: dict[str, Any], run_dir: Path) -> dict[str, str]:
