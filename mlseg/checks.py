@@ -100,7 +100,21 @@ class Each:
         return isinstance(value, Sequence) and len(value) > 0 and all(self.entry.accepts(item) for item in value)
 
 
-Rule = Range | OneOf | Each
+@dataclass(frozen=True)
+class DivisorOf:
+    """The whole numbers that divide another."""
+
+    whole: int
+
+    def __str__(self) -> str:
+        return f"a divisor of {self.whole}"
+
+    def accepts(self, value: Any) -> bool:
+        """True if `value` is a whole number that divides it."""
+        return Range(low=1, integer=True).accepts(value) and self.whole % value == 0
+
+
+Rule = Range | OneOf | Each | DivisorOf
 
 
 def describe_problem(owner: str, argument: str, value: Any, rule: Rule) -> str | None:
@@ -158,6 +172,12 @@ RANGES: dict[str, dict[str, Rule]] = {
         "dims": Range(low=2, high=3, integer=True),
         "widths": Each(COUNT),
         "norm": OneOf(("none", "batch", "instance", "group")),
+    },
+    "mlseg.metrics.default.DefaultEvaluation": {
+        "bins": DivisorOf(300),
+        "tolerance_mm": NON_NEGATIVE,
+        "boundary_mm": NON_NEGATIVE,
+        "roi_margin_mm": NON_NEGATIVE,
     },
     "mlseg.engine.settings.TrainerSettings": {
         "max_epochs": COUNT,

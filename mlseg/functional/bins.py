@@ -1,7 +1,8 @@
 """Calibration from counts: histograms of confidence that add exactly, and the scores that follow from them (no torch).
 
-Every voxel falls into one of 300 equal-width bins (lo, hi], so that any divisor of 300 as the number of bins (10, 15, 20,
-25, 50, 100, ...) comes from the same counts by merging neighbours. The first bin is stored in two parts, cut at p = 1e-3, for `cece_t`.
+Every voxel falls into one of 300 equal-width bins (lo, hi], so that any divisor of 300 as the number of bins (10, 15,
+20, 25, 50, 100, ...) comes from the same counts by merging neighbours. The first bin is stored in two parts, cut at
+p = 1e-3, for the thresholded CECE.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ def compute_surface_distances(
 ) -> SurfaceDistances:
     """Distances between the surface voxels (centre to centre) of two masks.
 
-    The surface is the mask minus its 6-neighbour erosion; outside the image counts as background, so a mask that touches
-    the image border has surface there. Surface voxels count alike, whatever area they stand for.
+    The surface is the mask minus its 6-neighbour erosion; outside the image counts as background, so a mask that
+    touches the image border has surface there. Surface voxels count alike, whatever area they stand for.
 
     Args:
         prediction_mask: boolean.

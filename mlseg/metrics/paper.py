@@ -1,0 +1,125 @@
+"""The definitions of the authors' code, quirks included, so that numbers can stand beside theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlseg.functional.bins import compute_cece, compute_ece
+from mlseg.functional.calibration import count_bins, find_top_label
+from mlseg.functional.overlap import compute_dice, count_overlap
+from mlseg.functional.surfaces import compute_hd, compute_hd95, compute_surface_distances
+from mlseg.metrics.prediction import check_labels, check_prediction
+from mlseg.metrics.rows import build_row
+from mlseg.records import Score
+from mlseg.types import CasePrediction, CaseScores
+
+BINS = 15
+DIGITS = 4
+VOXEL_SPACING = (1.0, 1.0, 1.0)
+
+
+class PaperEvaluation:
+    """Dice and HD per foreground label, ECE and CECE of one case, as the authors compute them on the training crop.
+
+    The quirks, each of which can make a prediction look better than it is:
+
+    * `ece` and `cece` look at voxels with reference > 0 only; predicting foreground with p = 1 everywhere scores 0.
+    * `cece` is the mean over classes 0..max(label in this volume), although the foreground has no voxel of class 0.
+    * Bins have float32 edges, and a probability of exactly 0 falls in none of them.
+    * `hd` and `hd95` are in voxels, whatever the spacing; `hd95` pools both directions.
+    * A class absent from the reference has Dice 1 and distance 0, whatever was predicted.
+    * A class of the reference that was not predicted has Dice 0, and distance 0.
+    * Dice, ECE and CECE are rounded to 4 digits per case; the mean over cases comes later.
+
+    A case without foreground has ECE and CECE NaN. n counts the voxels of either mask, or of the foreground.
+
+    Args:
+        labels: class names, background first.
+
+    Raises:
+        ConfigError: if there are fewer than 2 labels.
+
+    Source: the code of Murugesan et al., Medical Image Analysis 2023 (github.com/Bala93/MarginLoss at 5466662).
+
+    Example:
+        >>> import torch
+        >>> target = torch.zeros(1, 4, 4, dtype=torch.int64)
+        >>> probs = torch.stack([target, 1 - target]).float()
+        >>> prediction = CasePrediction(
+        ...     case_id="a", subject_id="a", probs=probs, target=target, spacing_mm=(10.0, 1.5, 1.5)
+        ... )
+        >>> [(row.metric, row.value) for row in PaperEvaluation(["background", "LV"]).score_case(prediction).rows]
+        [('dice', 1.0), ('hd', 0.0), ('hd95', 0.0), ('ece', nan), ('cece', nan)]
+    """
+
+    name = "paper"
+    grid = "crop"
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = check_labels("PaperEvaluation", labels)
+
+    def score_case(self, prediction: CasePrediction) -> CaseScores:
+        """Judge one case; `bins` of the result holds the counts of the foreground.
+
+        Raises:
+            DataError: if the probabilities are not probabilities or do not fit the target, naming the case.
+        """
+        prediction = check_prediction("PaperEvaluation", prediction, self.labels)
+        target = prediction.target
+        counts = count_bins(prediction.probs, target, mask=target > 0, edges="paper")
+        largest = int(target.max())
+        found = {
+            "ece": compute_ece(counts, BINS),
+            "cece": compute_cece(counts, BINS, num_classes=largest + 1),
+        }
+        rows = self._score_labels(prediction)
+        rows.extend(
+            build_row(
+                prediction,
+                self.name,
+                label="all",
+                region="foreground",
+                metric=metric,
+                value=round(value, DIGITS),
+                unit="1",
+                n=counts.voxels,
+            )
+            for metric, value in found.items()
+        )
+        return CaseScores(rows=rows, bins={"foreground": counts})
+
+    def _score_labels(self, prediction: CasePrediction) -> list[Score]:
+        segmented = find_top_label(prediction.probs)[1]
+        overlap = count_overlap(segmented, prediction.target, len(self.labels))
+        dice = compute_dice(overlap).tolist()
+        union = (overlap.predicted + overlap.reference - overlap.intersection).tolist()
+        maps = segmented.cpu().numpy(), prediction.target.cpu().numpy()
+        rows: list[Score] = []
+        for index, label in enumerate(self.labels[1:], start=1):
+            found = _apply_rules(dice[index], maps[0] == index, maps[1] == index)
+            rows.extend(
+                build_row(
+                    prediction,
+                    self.name,
+                    label=label,
+                    region="image",
+                    metric=metric,
+                    value=value,
+                    unit=unit,
+                    n=union[index],
+                )
+                for metric, (value, unit) in found.items()
+            )
+        return rows
+
+
+def _apply_rules(dice: float, predicted: np.ndarray, reference: np.ndarray) -> dict[str, tuple[float, str]]:
+    hd = hd95 = 0.0
+    if not reference.any():
+        dice = 1.0
+    elif predicted.any():
+        distances = compute_surface_distances(predicted, reference, VOXEL_SPACING)
+        hd, hd95 = compute_hd(distances), compute_hd95(distances, pooled=True)
+    return {"dice": (round(dice, DIGITS), "1"), "hd": (hd, "voxel"), "hd95": (hd95, "voxel")}
