@@ -50,7 +50,7 @@ def share_beyond(logits: Tensor, margin: float) -> Tensor:
 
 
 @torch.no_grad()
-def distance_histogram(logits: Tensor, bins: int = 40, *, high: float = 20.0) -> Tensor:
+def distance_histogram(logits: Tensor, bins: int = 40, *, high: float = 20.0) -> tuple[Tensor, Tensor]:
     """Count the distances of all voxels and classes in equal-width bins [lo, hi) from 0 to `high`.
 
     The winners' own zeros are counted too, in the first bin. What lies at or above `high` falls in the last bin, and so
@@ -62,12 +62,12 @@ def distance_histogram(logits: Tensor, bins: int = 40, *, high: float = 20.0) ->
         high: upper edge of the last bin, in logits.
 
     Returns:
-        (bins,) int64 counts on the device of `logits`; their edges are `torch.linspace(0, high, bins + 1)`.
+        (bins,) int64 counts on the device of `logits`, and their (bins+1,) edges.
 
     Example:
         >>> distance_histogram(torch.tensor([[2.0, 5.0, -1.0]]), bins=4, high=4.0)
-        tensor([1, 0, 0, 2])
+        (tensor([1, 0, 0, 2]), tensor([0., 1., 2., 3., 4.]))
     """
     position = logit_distances(logits.float()) * (bins / high)
     index = position.nan_to_num_(nan=bins).clamp_(max=bins - 1).long()
-    return torch.bincount(index.flatten(), minlength=bins)
+    return torch.bincount(index.flatten(), minlength=bins), torch.linspace(0, high, bins + 1)

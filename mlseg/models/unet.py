@@ -27,8 +27,8 @@ class UNet(nn.Module):
         dims: 2 or 3 spatial axes.
         widths: channels of each level, from the finest to the coarsest.
         strides: pooling between the levels, one fewer than `widths`; each a number for all axes or one number per axis.
-        norm: `none` (the paper), `batch`, `instance` or `group` (8 groups, or as many of them as divide the width) after
-            each 3x3 convolution, which then has no bias of its own; the norm brings scale and shift.
+        norm: `none` (the paper), `batch`, `instance` or `group` (8 groups, or as many of them as divide the width)
+            after each 3x3 convolution, which then has no bias of its own; the norm brings scale and shift.
 
     Attributes:
         stride: per axis the product of the strides; the sizes of an image must be multiples of it.
