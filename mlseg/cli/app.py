@@ -1,0 +1,215 @@
+"""Runs a Hydra task as a command line should run: a mistake is one line, a sweep goes on, nothing is left lying around.
+
+Hydra composes, sweeps and launches; its own entry point is not used, because it prints tracebacks and drops what the
+jobs of a sweep return.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from hydra._internal.hydra import Hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+import mlseg
+from mlseg.checks import ConfigError
+from mlseg.cli.compose import Composition, compose_config, open_session, read_choices
+from mlseg.cli.errors import FAILED, Reporter
+from mlseg.cli.help import format_help
+from mlseg.cli.naming import find_collisions, run_directory
+from mlseg.cli.suggest import Command, check_words, expand_jobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppInfo:
+    """What a task may want to know of the command line that it runs under.
+
+    Args:
+        choices: the choice of each group, e.g. {"data": "acdc", "loss": "mbls"}; groups without one are left out.
+        overrides: this job's overrides.
+        multirun: True in a sweep.
+        prog: the command, for messages that can be typed.
+    """
+
+    choices: dict[str, str]
+    overrides: tuple[str, ...]
+    multirun: bool
+    prog: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobResult:
+    """How one job ended.
+
+    Args:
+        cfg: its configuration.
+        info: what the task was told.
+        code: its exit code.
+        error: the message if it failed, else "".
+    """
+
+    cfg: DictConfig
+    info: AppInfo
+    code: int
+    error: str
+
+
+Task = Callable[[DictConfig, AppInfo], int | None]
+Check = Callable[[DictConfig, dict[str, str]], Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """A command: what it runs and how it introduces itself.
+
+    Args:
+        task: called once per job with the configuration and AppInfo; its result is the exit code, None means 0.
+        config_name: the primary config, e.g. "train".
+        prog: the command's name.
+        check: finds problems of a composed configuration; called for every job before any runs.
+        after_sweep: called with the results of all jobs of a sweep.
+    """
+
+    task: Task
+    config_name: str
+    prog: str
+    check: Check | None = None
+    after_sweep: Callable[[Sequence[JobResult]], None] | None = None
+
+
+def run_app(
+    task: Task,
+    *,
+    config_name: str,
+    prog: str,
+    check: Check | None = None,
+    after_sweep: Callable[[Sequence[JobResult]], None] | None = None,
+) -> NoReturn:
+    """Run a task under the command line of this process and exit; the arguments are those of `App`."""
+    app = App(task=task, config_name=config_name, prog=prog, check=check, after_sweep=after_sweep)
+    sys.exit(run_command(app, sys.argv[1:]))
+
+
+def run_command(app: App, words: Sequence[str]) -> int:
+    """Run a command line.
+
+    Returns:
+        Exit code: 0, or the task's; 1 if something failed; 2 for a mistake in the command; 130 if interrupted.
+    """
+    # All processes of a distributed run make the same mistake: one tells.
+    quiet = os.environ.get("RANK", "0") != "0"
+    code = 0
+    with Reporter(prog=app.prog, quiet=quiet, outermost=True) as reporter:
+        args = _parse_arguments(words)
+        if args.help:
+            print(format_help(app.prog, app.config_name))
+        elif args.version:
+            print(f"mlseg {mlseg.__version__}")
+        else:
+            with open_session(app.prog, extra=args.config_dir) as hydra:
+                code = _dispatch(app, hydra, args)
+    return reporter.code or code
+
+
+def _dispatch(app: App, hydra: Hydra, args: argparse.Namespace) -> int:
+    words = list(args.overrides)
+    if args.shell_completion:
+        hydra.shell_completion(config_name=app.config_name, overrides=words)
+        return 0
+    if args.info:
+        hydra.show_info(args.info, config_name=app.config_name, overrides=words)
+        return 0
+    command = Command(prog=app.prog, config_name=app.config_name, words=tuple(words), multirun=args.multirun)
+    jobs = expand_jobs(command)
+    check_words(command, jobs)
+    if args.cfg:
+        hydra.show_cfg(app.config_name, words, args.cfg, args.package, args.resolve)
+        return 0
+    composed = [compose_config(job, config_name=app.config_name) for job in jobs]
+    multirun = args.multirun or any(job.multirun for job in composed)
+    _check_jobs(app, composed, multirun)
+    job = _Job(task=app.task, prog=app.prog, multirun=multirun, total=len(jobs))
+    if not multirun:
+        return hydra.run(app.config_name, job, words).return_value.code  # type: ignore[no-any-return]
+    returned = hydra.multirun(app.config_name, job, words) or []
+    return _close_sweep(app, [one.return_value for batch in returned for one in batch])
+
+
+def _check_jobs(app: App, composed: Sequence[Composition], multirun: bool) -> None:
+    """Refuse all jobs for the problems of any: a sweep that fails in its third night is worse than one that never began."""
+    problems = [p for job in composed for p in (app.check(job.cfg, job.choices) if app.check else ())]
+    if not problems and multirun and "run_dir" in composed[0].cfg:
+        problems = find_collisions(composed)
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+
+
+def _close_sweep(app: App, results: Sequence[JobResult]) -> int:
+    if app.after_sweep is not None:
+        app.after_sweep(results)
+    failed = [result for result in results if result.code != 0]
+    if failed:
+        print(f"{app.prog}: {len(failed)} of {len(results)} jobs failed, see above.", file=sys.stderr, flush=True)
+    return FAILED if failed else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What Hydra calls, here or in another process, so it must pickle: the task, with an end for its exceptions."""
+
+    task: Task
+    prog: str
+    multirun: bool
+    total: int
+
+    def __call__(self, cfg: DictConfig) -> JobResult:
+        hydra = HydraConfig.get()
+        overrides = tuple(hydra.overrides.task)
+        info = AppInfo(
+            choices=read_choices(hydra.runtime.choices), overrides=overrides, multirun=self.multirun, prog=self.prog
+        )
+        title = ""
+        if self.multirun:
+            title = f"job {hydra.job.num + 1} of {self.total} ({' '.join(overrides)})"
+            print(f"{self.prog}: {title}", file=sys.stderr, flush=True)
+        code = 0
+        with Reporter(prog=self.prog, prefix=title, find_folder=lambda: _find_folder(cfg, info)) as reporter:
+            code = self.task(cfg, info) or 0
+        if self.multirun and code > 128:
+            raise SystemExit(code)  # ended by a signal: that was meant for the whole sweep
+        return JobResult(cfg=cfg, info=info, code=reporter.code or code, error=reporter.message)
+
+
+def _find_folder(cfg: DictConfig, info: AppInfo) -> Path:
+    return run_directory(cfg, info.choices) if "run_dir" in cfg else Path()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"command line: {message}. See --help for what can be written.")
+
+
+def _parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--version", action="store_true")
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--cfg", "-c", choices=["job", "hydra", "all"])
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("--package", "-p")
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    parser.add_argument("--info", "-i", nargs="?", const="all")
+    parser.add_argument("--shell-completion", "-sc", action="store_true")
+    parser.add_argument("overrides", nargs="*")
+    args, unknown = parser.parse_known_intermixed_args(list(words))
+    if unknown:
+        meant = f" Settings have no dashes: {unknown[0].lstrip('-')}." if "=" in unknown[0] else " See --help."
+        raise ConfigError(f"{unknown[0]}: no such option.{meant}")
+    return args

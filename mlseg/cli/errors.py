@@ -1,0 +1,125 @@
+"""Ends an exception as one line for the user and an exit code; a traceback goes to a file, never to the screen."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from hydra.errors import HydraException, InstantiationException
+from omegaconf.errors import OmegaConfBaseException
+
+from mlseg.checks import ConfigError, MlsegError
+
+FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
+LOG = "mlseg-error.log"
+
+
+@dataclass
+class Reporter:
+    """A context in which any exception ends: as a message on stderr, in `code` and in `message`.
+
+    Args:
+        prog: what the line begins with.
+        prefix: what was being done, e.g. a job's overrides; "" if that is plain.
+        find_folder: gives the folder for the traceback of an unexpected exception; None takes the current one.
+        quiet: True prints nothing, for all but one of several processes that make the same mistake.
+        outermost: True ends an interruption from the keyboard too; an inner one must reach the outermost.
+    """
+
+    prog: str
+    prefix: str = ""
+    find_folder: Callable[[], Path] | None = None
+    quiet: bool = False
+    outermost: bool = False
+    code: int = 0
+    message: str = ""
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or isinstance(error, SystemExit | GeneratorExit):
+            return False
+        if not isinstance(error, Exception) and not self.outermost:
+            return False
+        known = describe_error(error)
+        self.code, self.message = known or (FAILED, self._describe_unknown(error))
+        if not self.quiet:
+            print(format_message(self.prog, self.message, prefix=self.prefix), file=sys.stderr, flush=True)
+        return True
+
+    def _describe_unknown(self, error: BaseException) -> str:
+        path = Path(LOG)
+        if self.find_folder is not None:
+            folder = self.find_folder()
+            path = folder / LOG if folder.is_dir() else path
+        text = "".join(traceback.format_exception(error))
+        what = f"internal error: {type(error).__name__}: {flatten_lines(str(error))}"
+        try:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(text + "\n")
+        except OSError:
+            return f"{what}. The traceback could not be written to {path}; please report it."
+        return f"{what}. The traceback is in {path}; please report it."
+
+
+def describe_error(error: BaseException) -> tuple[int, str] | None:
+    """Exit code and message of an exception that a user can do something about; None for any other."""
+    root = error
+    while isinstance(root, HydraException | OmegaConfBaseException) and root.__cause__ is not None:
+        root = root.__cause__
+    if isinstance(root, MlsegError):
+        return (MISTAKE if isinstance(root, ConfigError) else FAILED), str(root)
+    if isinstance(root, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted. Type the same command to go on."
+    if isinstance(root, HydraException | OmegaConfBaseException):
+        return MISTAKE, _describe_composition(error, root)
+    if isinstance(error, InstantiationException) and isinstance(root, TypeError | ImportError):
+        found = re.search(r"full_key: (\S+)", str(error))
+        where = found.group(1) if found else "a component"
+        return MISTAKE, f"{where}: cannot be built ({flatten_lines(str(root))}). Correct the settings of {where}."
+    if type(root).__name__ == "OutOfMemoryError" or isinstance(root, MemoryError):
+        return FAILED, (
+            f"out of memory ({flatten_lines(str(root)).split('. ')[0] or type(root).__name__}). "
+            "Give a smaller data.batch_size or evaluation.batch_size, or data.residency=disk."
+        )
+    if isinstance(root, OSError) and root.errno in (errno.ENOSPC, errno.EDQUOT):
+        return FAILED, f"{root.filename or 'the disk'}: no space left. Free some and type the same command to go on."
+    return None
+
+
+def _describe_composition(error: BaseException, root: BaseException) -> str:
+    """Hydra's own message, in one line and without the parts that speak to a programmer."""
+    texts = [str(error), str(root)] if root is not error else [str(error)]
+    useful = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+    kept = [line for line in dict.fromkeys(useful) if not re.match(r"(full_key|object_type|reference_type):?", line)]
+    return f"configuration: {' '.join(kept).rstrip('.')}. See --help for what can be written."
+
+
+def flatten_lines(text: str) -> str:
+    """The text on one line."""
+    return " ".join(text.split())
+
+
+def format_message(prog: str, message: str, *, prefix: str = "") -> str:
+    """`prog: message`; several problems, a line each, stand below a line that counts them.
+
+    Example:
+        >>> print(format_message("mlseg-train", "loss: a. Write b.\\nmodel: c. Write d."))
+        mlseg-train: 2 problems:
+          loss: a. Write b.
+          model: c. Write d.
+    """
+    lines = [line for line in message.splitlines() if line.strip()]
+    head = f"{prog}: {prefix}: " if prefix else f"{prog}: "
+    if len(lines) <= 1:
+        return head + "".join(lines)
+    return "\n".join([f"{head}{len(lines)} problems:", *(f"  {line}" for line in lines)])

@@ -1,0 +1,142 @@
+"""The name of a run's directory and the configuration that claims it, both from the resolved configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from mlseg.cli.compose import Composition, compose_config, flatten
+
+# Settings that change no result: where things lie, how fast they go, what is logged, and how long to go on. They are left
+# out of the name and of the claim, so the same run on another machine finds its directory. `seed` has its own part of the
+# name. trainer.device changes the last bits only, and a run that moves to another machine must be able to go on there.
+INERT_KEYS = frozenset(
+    {
+        "data.root",
+        "data.source.root",
+        "data.cache_dir",
+        "data.residency",
+        "data.workers",
+        "evaluation.batch_size",
+        "output_root",
+        "run_dir",
+        "run_name",
+        "trainer.device",
+        "trainer.image_every",
+        "trainer.log_every",
+        "trainer.max_epochs",
+        "trainer.progress",
+    }
+)
+OWN_PART = ("data", "model", "loss")
+MAX_LENGTH = 100
+_REFERENCE = re.compile(r"\$\{([a-z_][\w.]*)\}", re.IGNORECASE)
+
+
+def run_directory(cfg: DictConfig, choices: Mapping[str, str]) -> Path:
+    """Where a run lives: <output_root>/<data>/<model>/<loss>/<what differs>/seed<k>.
+
+    Args:
+        cfg: the composed configuration of a run, without Hydra's part.
+        choices: the choice of each group, e.g. {"data": "acdc", "loss": "mbls", ...}.
+
+    Returns:
+        `run_dir` if it is given; else the path above, with `run_name` for <what differs> if that is given.
+    """
+    if cfg.get("run_dir") is not None:
+        return Path(str(cfg.run_dir)).expanduser()
+    parts = [_safe(choices[group]) for group in OWN_PART]
+    name = cfg.get("run_name")
+    differing = describe_difference(cfg, choices) if name is None else _safe(str(name))
+    return Path(str(cfg.output_root)).expanduser().joinpath(*parts, differing, f"seed{cfg.seed}")
+
+
+def claim(cfg: DictConfig) -> dict[str, Any]:
+    """The flat resolved configuration of everything that changes the result; what a run directory is claimed by."""
+    return {key: value for key, value in sorted(_resolve(cfg).items()) if key not in INERT_KEYS}
+
+
+def describe_difference(cfg: DictConfig, choices: Mapping[str, str]) -> str:
+    """What sets a run apart from the defaults of its data set, network and loss, e.g. `margin=5,step_size=6`.
+
+    Choices of the other groups stand as `optimizer=adamw`, values as <last part of the key>=<value>, with as much of
+    the key before it as it takes to be the only one. "default" if nothing differs.
+    """
+    standard = compose_config([f"{group}={choices[group]}" for group in OWN_PART])
+    others = {g: c for g, c in choices.items() if g not in OWN_PART and g != "experiment" and g in standard.choices}
+    base = compose_config([f"{group}={choice}" for group, choice in sorted({**others, **_own(choices)}.items())])
+    words = [f"{group}={choice}" for group, choice in others.items() if standard.choices[group] != choice]
+    words += [f"{label}={_format(value)}" for label, value in _differing_values(cfg, base)]
+    text = ",".join(sorted(_safe(word) for word in words)) or "default"
+    if len(text) > MAX_LENGTH:
+        text = f"{text[: MAX_LENGTH - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return text
+
+
+def find_collisions(jobs: Sequence[Composition]) -> list[str]:
+    """A message for each run directory that several jobs of one sweep would share."""
+    counts = Counter(run_directory(job.cfg, job.choices) for job in jobs)
+    return [
+        f"sweep: each job needs a run directory of its own, but {n} of {len(jobs)} would share {path}. "
+        "Leave run_dir and run_name out, and sweep only settings that change the result."
+        for path, n in counts.items()
+        if n > 1
+    ]
+
+
+def _own(choices: Mapping[str, str]) -> dict[str, str]:
+    return {group: choices[group] for group in OWN_PART}
+
+
+def _resolve(cfg: DictConfig) -> dict[str, Any]:
+    tree = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(tree, dict)
+    return flatten(tree)  # type: ignore[arg-type]
+
+
+def _differing_values(cfg: DictConfig, base: Composition) -> list[tuple[str, Any]]:
+    """(label, value) of each setting that differs from `base` and is not a mere echo of another that differs."""
+    here, there = _resolve(cfg), _resolve(base.cfg)
+    written, written_there = flatten(OmegaConf.to_container(cfg, resolve=False)), flatten(base.tree)  # type: ignore[arg-type]
+    keys = sorted((here.keys() | there.keys()) - INERT_KEYS - {"seed"})
+    absent = object()
+    differing = [key for key in keys if here.get(key, absent) != there.get(key, absent)]
+    named = [key for key in differing if written.get(key) != written_there.get(key) or not _echoes(written[key])]
+    return [(_shorten(key, keys), here.get(key)) for key in named]
+
+
+def _echoes(written: Any) -> bool:
+    """True for a reference to settings that speak for themselves, such as ${data.num_classes}."""
+    references = _REFERENCE.findall(written) if isinstance(written, str) else []
+    return bool(references) and not any(reference in INERT_KEYS for reference in references)
+
+
+def _shorten(key: str, keys: Sequence[str]) -> str:
+    parts = key.split(".")
+    for start in range(len(parts) - 1, 0, -1):
+        tail = ".".join(parts[start:])
+        if sum(other == tail or other.endswith(f".{tail}") for other in keys) == 1:
+            return tail
+    return key
+
+
+def _format(value: Any) -> str:
+    if isinstance(value, list):
+        return "-".join(_format(item) for item in value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    text = str(value)
+    return Path(text).stem if "/" in text else text
+
+
+def _safe(text: str) -> str:
+    """A folder name that every file system takes."""
+    return re.sub(r"[^\w.,=+-]+", "-", text, flags=re.ASCII).strip("-.") or "default"
