@@ -53,7 +53,11 @@ class RunDirectory:
             self._acquire()
         except OSError as error:
             raise self._unwritable(error) from error
-        self.pin(CLAIM, configuration, what="a run with another configuration")
+        try:
+            self.pin(CLAIM, configuration, what="a run with another configuration")
+        except RunError:
+            self.release()
+            raise
 
     def pin(self, name: str, facts: Mapping[str, Any], *, what: str) -> None:
         """Write facts that must not change during a run, or compare them with those written before.

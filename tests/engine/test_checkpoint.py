@@ -1,0 +1,77 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mlseg.checks import RunError
+from mlseg.engine.checkpoint import bare_network, load_checkpoint, save_checkpoint
+
+
+def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+    state = {"network": nn.Linear(2, 3).state_dict(), "progress": {"epoch": 3, "history": [{"loss": 0.5}]}}
+    save_checkpoint(tmp_path / "last.pt", state)
+    loaded = load_checkpoint(tmp_path / "last.pt")
+    assert loaded["progress"] == state["progress"]
+    assert torch.equal(loaded["network"]["weight"], state["network"]["weight"])
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_a_failed_write_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"epoch": 1})
+
+    def fail(state: object, file: object) -> None:
+        file.write(b"half of it")  # type: ignore[attr-defined]
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(RunError, match=r"cannot write the checkpoint .*No space left"):
+        save_checkpoint(path, {"epoch": 2})
+    monkeypatch.undo()
+    assert load_checkpoint(path)["epoch"] == 1
+    assert [item.name for item in tmp_path.iterdir()] == ["last.pt"]
+
+
+class Malicious:
+    def __reduce__(self) -> tuple:
+        return print, ("code ran",)
+
+
+def test_code_in_a_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "last.pt"
+    with open(path, "wb") as file:
+        pickle.dump({"version": 1, "network": Malicious()}, file, protocol=2)
+    with pytest.raises(RunError, match="not a readable checkpoint"):
+        load_checkpoint(path)
+    torch.save({"version": 1, "network": Malicious()}, path)
+    with pytest.raises(RunError, match="not a readable checkpoint"):
+        load_checkpoint(path)
+    assert "code ran" not in capsys.readouterr().out
+
+
+def test_a_torn_file_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"network": nn.Linear(20, 30).state_dict()})
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(RunError, match="not a readable checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
+    with pytest.raises(RunError, match="not a checkpoint of this version"):
+        load_checkpoint(tmp_path / "foreign.pt")
+
+
+def test_wrappers_are_taken_off() -> None:
+    network = nn.Sequential(nn.Linear(1, 1))
+
+    class Wrapper(nn.Module):
+        def __init__(self, module: nn.Module, name: str) -> None:
+            super().__init__()
+            setattr(self, name, module)
+
+    assert bare_network(Wrapper(Wrapper(network, "_orig_mod"), "module")) is network
+    assert bare_network(network) is network

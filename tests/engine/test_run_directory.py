@@ -1,0 +1,95 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlseg.checks import RunError
+from mlseg.engine.run_directory import RunDirectory
+
+
+def test_the_same_configuration_comes_back_another_is_refused(tmp_path: Path) -> None:
+    first = RunDirectory(tmp_path / "run")
+    first.claim({"loss.margin": 5, "data.crop": (192, 192)})
+    first.release()
+    again = RunDirectory(tmp_path / "run")
+    again.claim({"loss.margin": 5, "data.crop": [192, 192]})
+    again.release()
+    with pytest.raises(RunError, match=r"loss.margin \(5 there, 8 now\).*run_name="):
+        RunDirectory(tmp_path / "run").claim({"loss.margin": 8, "data.crop": (192, 192)})
+
+
+def test_a_live_twin_is_refused_and_a_dead_one_is_not(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from mlseg.engine.run_directory import RunDirectory; "
+        "run = RunDirectory(pathlib.Path(sys.argv[1])); run.claim({}); run.write_status('running'); "
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as twin:
+        assert twin.stdout is not None
+        assert twin.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match=rf"process {twin.pid} on .* is training here"):
+            RunDirectory(tmp_path).claim({})
+        twin.kill()
+    survivor = RunDirectory(tmp_path)
+    survivor.claim({})
+    survivor.release()
+
+
+def test_status_tells_how_the_run_ended(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.claim({})
+    with pytest.raises(RunError), run:
+        raise RunError("training: loss must be finite, got nan")
+    assert run.status()["state"] == "failed"
+    assert run.status()["error"] == "training: loss must be finite, got nan"
+    run.claim({})
+    with pytest.raises(KeyboardInterrupt), run:
+        raise KeyboardInterrupt
+    assert run.status()["state"] == "interrupted"
+    run.claim({})
+    with pytest.raises(ZeroDivisionError), run:
+        raise ZeroDivisionError("division by zero")
+    assert run.status()["error"] == "ZeroDivisionError: division by zero"
+    assert set(run.status()) >= {"pid", "host", "started", "updated"}
+
+
+def test_facts_are_pinned(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.pin("data.json", {"fingerprint": "abc"}, what="a run on other files")
+    run.pin("data.json", {"fingerprint": "abc"}, what="a run on other files")
+    with pytest.raises(RunError, match=r"belongs to a run on other files: fingerprint \(abc there, def now\)"):
+        run.pin("data.json", {"fingerprint": "def"}, what="a run on other files")
+
+
+def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"cannot write the run directory \(Not a directory\)") as caught:
+        RunDirectory(tmp_path / "file" / "run").claim({})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_claim_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "claim.json").write_text('{"loss.mar')
+    with pytest.raises(RunError, match=r"claim.json: must be a JSON file"):
+        RunDirectory(tmp_path).claim({})
+
+
+def test_the_log_has_times_and_one_handler(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.open_log()
+    logger = run.open_log()
+    logger.info("hello")
+    assert len(logger.handlers) == 1
+    assert run.log.read_text().strip().endswith("INFO hello")
+    logger.handlers[0].close()
+    logger.handlers.clear()
+
+
+def test_status_is_json_that_anyone_can_read(tmp_path: Path) -> None:
+    RunDirectory(tmp_path).write_status("running", epoch=3, best=float("nan"))
+    record = json.loads((tmp_path / "status.json").read_text())
+    assert record["epoch"] == 3
+    assert record["best"] is None

@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from mlseg.checks import RunError
+from mlseg.engine.step_log import StepLog
+
+
+def test_means_since_the_last_flush_and_over_all() -> None:
+    log = StepLog()
+    log.add(1, {"loss": torch.tensor(1.0), "gradient_norm": torch.tensor(3.0)}, ["a"])
+    log.add(2, {"loss": torch.tensor(2.0)}, ["b"])
+    assert log.flush() == {"loss": 1.5, "gradient_norm": 3.0}
+    assert len(log) == 0
+    log.add(3, {"loss": torch.tensor(6.0)}, ["c"])
+    assert log.flush() == {"loss": 6.0}
+    assert log.mean_loss() == 3.0
+    assert log.flush() == {}
+
+
+@pytest.mark.parametrize("name", ["loss", "gradient_norm", "term_margin"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_the_first_bad_step_is_named_with_its_cases(name: str, bad: float) -> None:
+    log = StepLog()
+    log.add(1, {"loss": torch.tensor(1.0)}, ["patient001_frame01"])
+    log.add(2, {"loss": torch.tensor(1.0), name: torch.tensor(bad)}, ["patient002_frame01", "patient002_frame01"])
+    log.add(3, {"loss": torch.tensor(bad)}, ["patient003_frame01"])
+    with pytest.raises(RunError, match=rf"{name} must be finite.*step 2 \(cases patient002_frame01\).*optimizer.lr"):
+        log.flush()
+
+
+def test_a_scaler_deals_with_gradients_but_not_with_losses() -> None:
+    log = StepLog(tolerate_gradients=True)
+    log.add(1, {"loss": torch.tensor(1.0), "gradient_norm": torch.tensor(float("inf"))}, ["a"])
+    assert log.flush()["loss"] == 1.0
+    log.add(2, {"loss": torch.tensor(float("nan"))}, ["a"])
+    with pytest.raises(RunError, match="loss must be finite"):
+        log.flush()
