@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,9 +62,9 @@ def read_bins(path: Path) -> dict[BinsKey, BinCounts]:
         DataError: if its fixed-point scale is another one.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            stored = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            stored = dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise RunError(f"{path}: must be a file of histograms, got {error}. Evaluate the run again.") from error
     version = stored.get("version")
     if version is None or int(version) != BINS_VERSION:
@@ -72,8 +73,7 @@ def read_bins(path: Path) -> dict[BinsKey, BinCounts]:
     bins = {}
     for place, key in enumerate(zip(*(stored[field].tolist() for field in BinsKey._fields), strict=True)):
         part = slice(ends[place] - stored["rows"][place], ends[place])
-        arrays = {name: stored[name][part] for name in _STACKED}
-        bins[BinsKey(*key)] = BinCounts.from_arrays(
-            {**arrays, "edges": stored["edges"][place], "scale": stored["scale"][place]}
-        )
+        own = {name: stored[name][part] for name in _STACKED}
+        own.update({name: stored[name][place] for name in ("edges", "scale")})
+        bins[BinsKey(*key)] = BinCounts.from_arrays(own)
     return bins

@@ -146,7 +146,7 @@ DEFINITIONS: Mapping[str, Mapping[str, ScoreDefinition]] = MappingProxyType(
 
 REGIONS: Mapping[str, str] = MappingProxyType(
     {
-        "image": "every voxel",
+        "image": "every voxel scored",
         "foreground": "voxels where the reference is not background",
         "boundary": "voxels within {boundary_mm} mm of a border of the reference",
         "roi": "the bounding box of the reference plus {roi_margin_mm} mm",
@@ -155,8 +155,8 @@ REGIONS: Mapping[str, str] = MappingProxyType(
 
 PROTOCOLS: Mapping[str, str] = MappingProxyType(
     {
-        "default": "Whole image on the scanner's grid, distances in mm; mean over a subject's frames, then subjects, "
-        "then labels",
+        "default": "Whole image on the grid it was stored on, distances in mm; mean over a subject's frames, then "
+        "subjects, then labels",
         "paper": "The definitions of the MbLS authors' code, quirks included, to stand beside their numbers; training "
         "crop, distances in voxels, plain mean over cases",
     }

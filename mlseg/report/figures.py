@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 PANELS = ("image", "foreground", "boundary")
 DPI = 300
 PANEL_WIDTH = 2.3
-HEIGHT = 3.3
+HEIGHT = 3.6
+TITLE_CHARACTERS_PER_INCH = 12
 # Blue and vermilion of Okabe and Ito's palette, which colour-blind readers tell apart.
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
 # Bins with less than this share of the voxels are drawn hollow: they hardly touch the ECE.
@@ -90,7 +92,8 @@ def build_reliability(
     with matplotlib.rc_context(STYLE):
         width = PANEL_WIDTH * len(regions) + 0.3
         figure = Figure(figsize=(width, HEIGHT), dpi=DPI, layout="constrained")
-        figure.suptitle(title, fontsize=9, parse_math=False)
+        lines = textwrap.fill(title, int(TITLE_CHARACTERS_PER_INCH * width))
+        figure.suptitle(lines, fontsize=9, parse_math=False)
         grid = figure.add_gridspec(2, len(regions), height_ratios=[4, 1])
         curves = [reliability_curve(bins_by_region[region], bins) for region in regions]
         lowest = _find_lowest_share(curves)
@@ -117,16 +120,22 @@ def _draw_curve(axes: Axes, curve: ReliabilityCurve) -> None:
     """Diagonal, the bins' errors as bars to it, and the bins as dots."""
     filled = ~np.isnan(curve.confidence)
     confidence, accuracy, mass = curve.confidence[filled], curve.accuracy[filled], curve.mass[filled]
+    # Drawn for 15 bins; more of them share the same room.
+    size = min(1.0, 15 / len(filled))
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
-    axes.vlines(confidence, confidence, accuracy, color=VERMILION, linewidth=2.2, alpha=0.55, zorder=2)
+    axes.vlines(confidence, confidence, accuracy, color=VERMILION, linewidth=2.2 * size, alpha=0.55, zorder=2)
     # Empty bins are NaN and break the line, which would claim something about them otherwise.
     axes.plot(curve.confidence, curve.accuracy, color=BLUE, linewidth=1.0, zorder=3)
     faces = [BLUE if share >= LIGHT_BIN else "white" for share in mass]
-    axes.scatter(confidence, accuracy, s=14, c=faces, edgecolors=BLUE, linewidths=0.9, zorder=4, clip_on=False)
+    axes.scatter(
+        confidence, accuracy, s=14 * size, c=faces, edgecolors=BLUE, linewidths=0.9 * size**0.5, zorder=4, clip_on=False
+    )
     ticks = np.linspace(0, 1, 5)
     names = [f"{tick:g}" for tick in ticks]
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=ticks, xticklabels=names, yticks=ticks, yticklabels=names)
-    axes.text(0.97, 0.04, "overconfident", ha="right", fontsize=6.5, color=GREY, style="italic")
+    zone: dict[str, Any] = {"fontsize": 6.5, "color": GREY, "style": "italic", "zorder": 0}
+    axes.text(0.97, 0.03, "overconfident", ha="right", va="bottom", **zone)
+    axes.text(0.03, 0.97, "underconfident", ha="left", va="top", **zone)
 
 
 def _draw_shares(axes: Axes, curve: ReliabilityCurve, lowest: float) -> None:

@@ -34,7 +34,9 @@ def report_run(run_dir: Path) -> None:
         name = "reliability.png" if evaluation == headline else f"reliability_{evaluation}.png"
         title = f"{config['data']['name']}, {config['loss']['_target_'].rsplit('.', 1)[-1]}, evaluation {evaluation}"
         pooled, cases = pool_bins(bins, evaluation=evaluation), count_cases(bins, evaluation=evaluation)
-        draw_reliability(pooled, run_dir / name, title=title, n_cases=cases)
+        # The paper's protocol has no such setting: its authors took 15.
+        counted = config["evaluation"][evaluation].get("bins", 15)
+        draw_reliability(pooled, run_dir / name, title=title, bins=counted, n_cases=cases)
     commands = suggest_commands(config, run_dir)
     print_summary(rows, headline=headline, run_dir=run_dir, commands=commands, settings=settings)
 

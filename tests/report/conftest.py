@@ -1,0 +1,82 @@
+"""Made-up scores and histograms: eight subjects with two frames each under two protocols."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlseg.functional.bins import SCALE, BinCounts, compute_edges
+from mlseg.records import Score
+
+
+def make_score(subject: str = "p1", frame: str = "ED", value: float = 0.5, **changes: Any) -> Score:
+    fields = {
+        "evaluation": "default",
+        "subject_id": subject,
+        "case_id": f"{subject}_{frame}",
+        "frame": frame,
+        "group": "",
+        "label": "LV",
+        "region": "image",
+        "metric": "dice",
+        "value": value,
+        "unit": "1",
+        "n": 1000,
+    }
+    return Score(**{**fields, **changes})
+
+
+def make_scores(labels: tuple[str, ...] = ("RV", "Myo", "LV")) -> list[Score]:
+    draw = random.Random(1)
+    scores = []
+    for subject, frame in ((f"patient{k:03d}", frame) for k in range(8) for frame in ("ED", "ES")):
+        for evaluation, unit in (("default", "mm"), ("paper", "voxel")):
+            case = {"subject": subject, "frame": frame, "evaluation": evaluation}
+            for place, label in enumerate(labels):
+                missed = subject == "patient003" and frame == "ES" and place == 0
+                undefined = subject == "patient004" and place == 1 and evaluation == "default"
+                dice = float("nan") if undefined else 0.0 if missed else draw.uniform(0.7, 0.95)
+                distance = float("nan") if undefined else 412.3 if missed else draw.uniform(2, 15)
+                scores.append(make_score(**case, label=label, value=dice))
+                scores.append(make_score(**case, label=label, metric="hd", value=2 * distance, unit=unit))
+                scores.append(make_score(**case, label=label, metric="hd95", value=distance, unit=unit))
+                if evaluation == "default":
+                    scores.append(make_score(**case, label=label, metric="missed", value=float(missed), unit="case"))
+                    scores.append(make_score(**case, label=label, metric="invented", value=0.0, unit="case"))
+            for region in ("image", "foreground", "boundary") if evaluation == "default" else ("foreground",):
+                for metric in ("ece", "cece"):
+                    value = draw.uniform(0.01, 0.2)
+                    scores.append(make_score(**case, label="all", region=region, metric=metric, value=value))
+    return scores
+
+
+def make_counts(confidence: Any, hit: Any) -> BinCounts:
+    """Histograms of the top label of a problem with two classes; those of the classes are left empty."""
+    confidence, hit = np.asarray(confidence, float), np.asarray(hit, float)
+    column = np.clip(np.searchsorted(compute_edges(), confidence, side="left") - 1, 0, 300)
+    parts = []
+    for weights in (np.ones_like(confidence), hit, np.round(confidence * SCALE)):
+        part = np.zeros((3, 301), np.int64)
+        np.add.at(part[0], column, weights.astype(np.int64))
+        parts.append(part)
+    total = np.full(3, len(confidence), np.int64)
+    return BinCounts(counts=parts[0], hits=parts[1], sums=parts[2], total=total)
+
+
+@pytest.fixture(name="make_score", scope="session")
+def make_score_fixture() -> Callable[..., Score]:
+    return make_score
+
+
+@pytest.fixture(name="make_scores", scope="session")
+def make_scores_fixture() -> Callable[..., list[Score]]:
+    return make_scores
+
+
+@pytest.fixture(name="make_counts", scope="session")
+def make_counts_fixture() -> Callable[..., BinCounts]:
+    return make_counts

@@ -1,0 +1,44 @@
+"""The report of a run, from nothing but its own files."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlseg.checks import RunError
+from mlseg.functional.bins_file import write_bins
+from mlseg.records import write_json, write_scores
+from mlseg.report.run_report import report_run
+
+
+def write_run(run_dir, make_scores, make_counts):
+    protocol = {"bins": 20, "tolerance_mm": 2.0, "boundary_mm": 4.0, "roi_margin_mm": 10.0}
+    config = {
+        "data": {"name": "phantom"},
+        "loss": {"_target_": "mlseg.losses.mbls.MbLSLoss"},
+        "trainer": {"max_epochs": 6},
+        "evaluation": {"default": protocol, "paper": {}},
+    }
+    write_json(run_dir / "run.json", {"config": config, "protocols": ["default", "paper"]})
+    write_scores(run_dir / "scores.csv", make_scores())
+    counts = make_counts([0.6, 0.7, 0.99], [1, 0, 1])
+    write_bins(run_dir / "bins.npz", {("default", "image", "a"): counts, ("paper", "foreground", "a"): counts})
+
+
+def test_a_run_gets_its_summary_and_its_figures(make_scores, make_counts, tmp_path, capsys):
+    write_run(tmp_path, make_scores, make_counts)
+    report_run(tmp_path)
+    made = {path.name for path in tmp_path.iterdir()} - {"run.json", "scores.csv", "bins.npz"}
+    assert made == {"summary.md", "reliability.png", "reliability_paper.png"}
+    text = " ".join(capsys.readouterr().out.split())
+    assert "evaluation=default (headline)" in text
+    assert "20 equal bins" in text
+    assert "within 4 mm" in text
+    assert "tensorboard --logdir" in text
+    assert "within 4 mm" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_run_without_histograms_is_told_to_evaluate_again(make_scores, make_counts, tmp_path):
+    write_run(tmp_path, make_scores, make_counts)
+    (tmp_path / "bins.npz").unlink()
+    with pytest.raises(RunError, match="Evaluate the run again"):
+        report_run(tmp_path)
