@@ -1,8 +1,8 @@
 """NIfTI files in and out; the only file that knows nibabel.
 
-Arrays are (D,H,W) = the stored (k,j,i), spacing in the same order. The affine is always the one of the file: it maps the
-stored voxel (i,j,k) to world mm (RAS). An array that was brought to another orientation finds its way back from that
-affine and the axis codes alone, so nothing else has to be recorded.
+Arrays are (D,H,W) = the stored (k,j,i), spacing in the same order. The affine is always the one of the file: it maps
+the stored voxel (i,j,k) to world mm (RAS). An array that was brought to another orientation finds its way back from
+that affine and the axis codes alone, so nothing else has to be recorded.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def read_volume(path: Path, *, orientation: str = NATIVE) -> Volume:
     if not all(np.isfinite(zooms)) or min(zooms) <= 0:
         raise DataError(f"{path}: spacing must be above 0, got {zooms} mm. Correct the header's pixdim.")
     axes, flips = orientation_steps(affine, orientation)
-    array = np.flip(array.transpose(axes), [n for n, flip in enumerate(flips) if flip])
+    array = np.flip(array.transpose(axes), tuple(n for n, flip in enumerate(flips) if flip))
     i, j, k = (zooms[axis] for axis in axes)
     return Volume(array=array.transpose(2, 1, 0), spacing_mm=(k, j, i), affine=affine, orientation=orientation)
 
@@ -106,7 +106,7 @@ def write_volume(path: Path, array: np.ndarray, *, affine: np.ndarray, orientati
 def to_stored(array: np.ndarray, affine: np.ndarray, orientation: str = NATIVE) -> np.ndarray:
     """Bring a (D,H,W) array in `orientation` back to the (i,j,k) axes of the file with this affine."""
     axes, flips = orientation_steps(affine, orientation)
-    array = np.flip(array.transpose(2, 1, 0), [n for n, flip in enumerate(flips) if flip])
+    array = np.flip(array.transpose(2, 1, 0), tuple(n for n, flip in enumerate(flips) if flip))
     return array.transpose(np.argsort(axes))
 
 

@@ -163,7 +163,7 @@ class _Heart:
         )
 
     def render(self, shape: tuple[int, int, int], *, systole: bool) -> np.ndarray:
-        """The label map (D,H,W): shorter and narrower in systole; the last slice, and in systole the first, lie beyond it."""
+        """The label map (D,H,W), shorter and narrower in systole; the last slice (systole: the first too) is empty."""
         form = SHAPES[self.group]
         lv = self.radius * form.lv * (form.lv_stroke if systole else 1.0)
         wall = self.radius * 0.42 * form.wall * (1.3 if systole else 1.0)
@@ -212,7 +212,7 @@ def _draw_scenery(rng: np.random.Generator, shape: tuple[int, int, int]) -> np.n
 
 
 def _render_image(rng: np.random.Generator, target: np.ndarray, scenery: np.ndarray) -> np.ndarray:
-    """Intensities (D,H,W) int16: tissue values, blurred at their borders, times a bias field, plus texture and noise."""
+    """Intensities (D,H,W) int16: tissue with soft borders, times a bias field and texture, plus noise."""
     from scipy.ndimage import gaussian_filter
 
     blood, muscle = rng.uniform(780, 900), rng.uniform(260, 330)

@@ -1,0 +1,206 @@
+"""From a case as stored to what the network sees, and the way back to the native grid.
+
+Grids are areas of pixels: an axis of n pixels resampled to m keeps its field of view, and the centre of new pixel j
+lies at (j + 1/2) n/m - 1/2 of the old axis. Nothing here needs torch but `resample_probs`, so workers start fast.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from mlseg.checks import COUNT, POSITIVE, ConfigError, check_range
+from mlseg.types import Case, PreparedCase
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", bound=Any)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What is done to every case before training: clip, z-score, and (if asked for) resample in plane.
+
+    Args:
+        clip_percentiles: percentiles of a volume's channel, in [0,100], that its intensities are clipped to.
+        spacing_mm: in-plane voxel size (h,w) to resample to; None keeps the native grid. The field of view is kept
+            exactly, so the spacing reached differs from this by less than one pixel over the whole axis.
+
+    Raises:
+        ConfigError: percentiles that don't rise from 0 to 100, or a spacing that isn't two lengths.
+    """
+
+    clip_percentiles: tuple[float, float] = (0.5, 99.5)
+    spacing_mm: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        clip = tuple(self.clip_percentiles)
+        if len(clip) != 2 or not 0 <= clip[0] < clip[1] <= 100:
+            raise ConfigError(
+                f"Preprocessing: clip_percentiles must be two rising numbers in [0, 100], got {list(clip)}. "
+                "Write e.g. [0.5, 99.5], or [0, 100] for no clipping."
+            )
+        object.__setattr__(self, "clip_percentiles", clip)
+        if self.spacing_mm is None:
+            return
+        if len(self.spacing_mm) != 2:
+            raise ConfigError(
+                f"Preprocessing: spacing_mm must be (h,w) in mm, got {list(self.spacing_mm)}. Write e.g. [1.4, 1.4]."
+            )
+        for length in self.spacing_mm:
+            check_range("Preprocessing", "spacing_mm", length, POSITIVE)
+        object.__setattr__(self, "spacing_mm", tuple(self.spacing_mm))
+
+    def prepare(self, case: Case) -> PreparedCase:
+        """Clip and z-score each channel over its volume, then resample: the image linearly (with a widened triangle
+        where it shrinks, against aliasing), the target to the nearest pixel.
+        """
+        image = np.stack([normalise(channel, self.clip_percentiles) for channel in case.image])
+        target, spacing = case.target, case.spacing_mm
+        height, width = target.shape[-2:]
+        size = self.resampled_size((height, width), spacing)
+        if size != (height, width):
+            rows, columns = linear_weights(height, size[0]), linear_weights(width, size[1])
+            image = (rows @ image.astype(np.float64) @ columns.T).astype(np.float32)
+            target = target[:, nearest_indices(height, size[0])][:, :, nearest_indices(width, size[1])]
+            spacing = (spacing[0], spacing[1] * height / size[0], spacing[2] * width / size[1])
+        return PreparedCase(
+            case_id=case.case_id,
+            subject_id=case.subject_id,
+            image=np.ascontiguousarray(image.transpose(1, 0, 2, 3)),
+            target=target,
+            spacing_mm=spacing,
+            native_target=case.target,
+            native_spacing_mm=case.spacing_mm,
+            affine=case.affine,
+            group=case.group,
+            frame=case.frame,
+        )
+
+    def resampled_size(self, size: tuple[int, int], spacing_mm: Sequence[float]) -> tuple[int, int]:
+        """Pixels (h,w) of the working grid for a native grid of `size` with spacing (d,h,w)."""
+        if self.spacing_mm is None:
+            return size
+        height, width = (
+            max(1, math.floor(pixels * old / new + 0.5))
+            for pixels, old, new in zip(size, spacing_mm[-2:], self.spacing_mm, strict=True)
+        )
+        return height, width
+
+
+def normalise(volume: np.ndarray, clip_percentiles: tuple[float, float]) -> np.ndarray:
+    """Clip to percentiles, then subtract the mean and divide by the standard deviation, all over the volume (float32).
+
+    A volume that is constant between the percentiles becomes zero everywhere.
+    """
+    low, high = np.percentile(volume, clip_percentiles)
+    if not high > low:
+        return np.zeros(volume.shape, dtype=np.float32)
+    clipped = np.clip(volume, low, high, dtype=np.float64)
+    deviation = clipped.std()
+    return ((clipped - clipped.mean()) / deviation if deviation > 0 else np.zeros(volume.shape)).astype(np.float32)
+
+
+def linear_weights(old: int, new: int) -> np.ndarray:
+    """The (new, old) matrix of linear interpolation along one axis.
+
+    Rows sum to 1; pixels beyond the border are left out. When the axis shrinks, the triangle is widened to the new
+    pixel's size, which averages instead of skipping pixels.
+
+    Example:
+        >>> linear_weights(4, 2)
+        array([[0.42857143, 0.42857143, 0.14285714, 0.        ],
+               [0.        , 0.14285714, 0.42857143, 0.42857143]])
+    """
+    scale = old / new
+    centres = (np.arange(new) + 0.5) * scale - 0.5
+    width = max(scale, 1.0)
+    # Centres outside the outermost pixel centres take the border's value.
+    centres = np.clip(centres, 0, old - 1) if scale < 1 else centres
+    weights = np.clip(1 - np.abs(np.arange(old) - centres[:, None]) / width, 0, None)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def nearest_indices(old: int, new: int) -> np.ndarray:
+    """For each pixel of the new axis, the old pixel that its centre lies in."""
+    return (2 * np.arange(new) + 1) * old // (2 * new)
+
+
+def resample_probs(probs: Tensor, shape: Sequence[int]) -> Tensor:
+    """Bring probabilities back to the native grid: linear on the same areas, renormalised to sum 1.
+
+    Args:
+        probs: (K,D,h,w) on the working grid.
+        shape: the native (H,W), or (D,H,W) of which the last two count.
+
+    Shape:
+        (K,D,h,w) -> (K,D,H,W), in float32 or better.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    size = tuple(int(n) for n in shape[-2:])
+    probs = probs.to(torch.promote_types(probs.dtype, torch.float32))
+    if tuple(probs.shape[-2:]) == size:
+        return probs
+    probs = interpolate(probs, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return probs / probs.sum(dim=0, keepdim=True)
+
+
+def crop_offsets(shape: Sequence[int], size: Sequence[int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where a centred crop or pad of the last two axes takes from, and where it puts it.
+
+    Odd remainders leave the extra pixel at the end.
+
+    Returns:
+        (source, destination): slices (h,w) into an array of `shape` and into one of `size`.
+
+    Example:
+        >>> crop_offsets((5, 4), (3, 6))
+        ((slice(1, 4, None), slice(0, 4, None)), (slice(0, 3, None), slice(1, 5, None)))
+    """
+    source, destination = [], []
+    for old, new in zip(shape[-2:], size, strict=True):
+        count = min(old, new)
+        start, place = (old - count) // 2, (new - count) // 2
+        source.append(slice(start, start + count))
+        destination.append(slice(place, place + count))
+    return (source[0], source[1]), (destination[0], destination[1])
+
+
+def crop_or_pad(array: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Centred crop or pad of the last two axes to (h,w), as a new array.
+
+    Images (floats) are padded with each plane's minimum, which is the dark outside of the body, so that a slice alone
+    pads like its volume; target maps (integers) with 0, the background. The paper's authors crop only.
+    """
+    source, (rows, columns) = crop_offsets(array.shape, size)
+    taken = array[(..., *source)]
+    if taken.shape[-2:] == tuple(size):
+        return np.array(taken)
+    padded = np.zeros((*array.shape[:-2], *size), dtype=array.dtype)
+    if array.dtype.kind == "f":
+        padded[...] = array.min(axis=(-2, -1), keepdims=True)
+    padded[..., rows, columns] = taken
+    return padded
+
+
+def paste_crop(crop: Array, canvas: Array) -> Array:
+    """Write what `crop_or_pad` took back to its place in `canvas`, which is returned; arrays or tensors."""
+    source, destination = crop_offsets(canvas.shape, crop.shape[-2:])
+    canvas[(..., *source)] = crop[(..., *destination)]
+    return canvas
+
+
+def check_size(owner: str, argument: str, size: Sequence[int]) -> tuple[int, int]:
+    """Two pixel counts (h,w) of at least 1. Raises ConfigError otherwise."""
+    if len(size) != 2:
+        raise ConfigError(f"{owner}: {argument} must be (h,w) in pixels, got {list(size)}. Write e.g. [192, 192].")
+    for pixels in size:
+        check_range(owner, argument, pixels, COUNT)
+    return int(size[0]), int(size[1])

@@ -1,0 +1,114 @@
+"""Reading one labelled case and checking it: the rules that every data set has to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mlseg.checks import DataError
+from mlseg.data.nifti import NATIVE, Volume, read_volume
+from mlseg.types import Case, CaseFiles
+
+# Two grids are the same if no corner of the volume is further apart than this; headers carry rounding errors only.
+GRID_TOLERANCE_MM = 0.1
+
+
+def read_labelled_case(
+    files: CaseFiles, *, labels: Sequence[str], channels: Sequence[str], orientation: str = NATIVE
+) -> Case:
+    """Read the images and the target of a case and check them against each other.
+
+    Checked: one file per channel, shapes and affines agree, intensities are finite, target values are whole numbers
+    within `labels`.
+
+    Raises:
+        DataError: one line per problem, each beginning with the path of the offending file.
+    """
+    problems: list[str] = []
+    if len(files.images) != len(channels):
+        problems.append(
+            f"{files.case_id}: must have {len(channels)} channels ({', '.join(channels)}), "
+            f"got {len(files.images)} files. Download the missing ones."
+        )
+    paths = [*files.images]
+    if files.target is None:
+        problems.append(
+            f"{files.images[0] if files.images else files.case_id}: must have a reference segmentation, got none. "
+            "Download it or remove the case."
+        )
+    else:
+        paths.append(files.target)
+    volumes: dict[Path, Volume] = {}
+    for path in paths:
+        try:
+            volumes[path] = read_volume(path, orientation=orientation)
+        except DataError as error:
+            problems.append(str(error))
+    reference = files.images[0] if files.images else None
+    for path, volume in volumes.items():
+        if reference in volumes and path != reference:
+            problems += _grid_problems(path, volume, volumes[reference])
+        if path != files.target:
+            problems += _image_problems(path, volume.array)
+        else:
+            problems += _target_problems(path, volume.array, labels)
+    if problems or files.target is None or reference is None:
+        raise DataError("\n".join(problems))
+    first = volumes[reference]
+    return Case(
+        case_id=files.case_id,
+        subject_id=files.subject_id,
+        image=np.stack([volumes[path].array.astype(np.float32) for path in files.images]),
+        target=np.ascontiguousarray(volumes[files.target].array.astype(np.uint8)),
+        spacing_mm=first.spacing_mm,
+        affine=first.affine,
+        group=files.group,
+        frame=files.frame,
+    )
+
+
+def _grid_problems(path: Path, volume: Volume, reference: Volume) -> list[str]:
+    """Does the volume lie on the grid of the first image?"""
+    if volume.array.shape != reference.array.shape:
+        return [
+            f"{path}: shape must be that of the image, {reference.array.shape} (d,h,w), got {volume.array.shape}. "
+            "Export both on one grid."
+        ]
+    d, h, w = volume.array.shape
+    corners = np.array([(i, j, k, 1) for i in (0, w - 1) for j in (0, h - 1) for k in (0, d - 1)], dtype=np.float64)
+    apart = float(np.linalg.norm((corners @ (volume.affine - reference.affine).T)[:, :3], axis=1).max())
+    if apart > GRID_TOLERANCE_MM:
+        return [
+            f"{path}: affine must be that of the image within {GRID_TOLERANCE_MM:g} mm, got {apart:.3g} mm between "
+            "corners of the volume. Export both on one grid."
+        ]
+    return []
+
+
+def _image_problems(path: Path, array: np.ndarray) -> list[str]:
+    """Are all intensities numbers that float32 can hold?"""
+    with np.errstate(over="ignore"):
+        bad = array.size - int(np.isfinite(array.astype(np.float32, copy=False)).sum())
+    if bad:
+        return [f"{path}: intensities must be finite, got NaN or infinity in {bad} voxels. Export the image again."]
+    return []
+
+
+def _target_problems(path: Path, array: np.ndarray, labels: Sequence[str]) -> list[str]:
+    """Are all target values class indices?"""
+    values, counts = np.unique(array, return_counts=True)
+    legal = f"0 to {len(labels) - 1} ({', '.join(labels)})"
+    problems = []
+    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        if value not in range(len(labels)):
+            rule = f"labels must be {legal}" if value == value // 1 else f"labels must be whole numbers, {legal}"
+            problems.append(f"{path}: {rule}, got {value:g} in {count} voxels. Correct the file or data.source.labels.")
+    if len(problems) > 5:
+        shown = ", ".join(f"{value:g}" for value in values[:5])
+        problems = [
+            f"{path}: labels must be {legal}, got {len(values)} different values ({shown}, ...). "
+            "Check that this is a label map."
+        ]
+    return problems
