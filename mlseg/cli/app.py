@@ -24,6 +24,7 @@ from mlseg.cli.compose import Composition, compose_config, open_session, read_ch
 from mlseg.cli.errors import FAILED, Reporter
 from mlseg.cli.help import format_help
 from mlseg.cli.naming import find_collisions, run_directory
+from mlseg.cli.preflight import find_config_problems
 from mlseg.cli.suggest import Command, check_words, expand_jobs
 
 
@@ -73,14 +74,14 @@ class App:
         task: called once per job with the configuration and AppInfo; its result is the exit code, None means 0.
         config_name: the primary config, e.g. "train".
         prog: the command's name.
-        check: finds problems of a composed configuration; called for every job before any runs.
+        check: finds problems of a composed configuration; called for every job before any runs. None finds none.
         after_sweep: called with the results of all jobs of a sweep.
     """
 
     task: Task
     config_name: str
     prog: str
-    check: Check | None = None
+    check: Check | None = find_config_problems
     after_sweep: Callable[[Sequence[JobResult]], None] | None = None
 
 
@@ -89,7 +90,7 @@ def run_app(
     *,
     config_name: str,
     prog: str,
-    check: Check | None = None,
+    check: Check | None = find_config_problems,
     after_sweep: Callable[[Sequence[JobResult]], None] | None = None,
 ) -> NoReturn:
     """Run a task under the command line of this process and exit; the arguments are those of `App`."""
@@ -137,13 +138,13 @@ def _dispatch(app: App, hydra: Hydra, args: argparse.Namespace) -> int:
     _check_jobs(app, composed, multirun)
     job = _Job(task=app.task, prog=app.prog, multirun=multirun, total=len(jobs))
     if not multirun:
-        return hydra.run(app.config_name, job, words).return_value.code  # type: ignore[no-any-return]
+        return hydra.run(app.config_name, job, words).return_value.code
     returned = hydra.multirun(app.config_name, job, words) or []
     return _close_sweep(app, [one.return_value for batch in returned for one in batch])
 
 
 def _check_jobs(app: App, composed: Sequence[Composition], multirun: bool) -> None:
-    """Refuse all jobs for the problems of any: a sweep that fails in its third night is worse than one that never began."""
+    """Refuse all jobs for the problems of any: better now than in the sweep's third night."""
     problems = [p for job in composed for p in (app.check(job.cfg, job.choices) if app.check else ())]
     if not problems and multirun and "run_dir" in composed[0].cfg:
         problems = find_collisions(composed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -90,6 +90,17 @@ def compose_config(overrides: Sequence[str], *, config_name: str = "train") -> C
         return _compose(tuple(overrides), config_name, tuple(config_dirs()))
 
 
+def compose_choices(choices: Mapping[str, str], *, config_name: str = "train") -> Composition:
+    """The composition of choices alone: no experiment, no values.
+
+    Args:
+        choices: group -> choice; groups without a part of their own in the configuration (experiment) are passed over.
+    """
+    parts = compose_config([], config_name=config_name).tree
+    words = [f"{group}={choice}" for group, choice in sorted(choices.items()) if group in parts]
+    return compose_config(words, config_name=config_name)
+
+
 @lru_cache(maxsize=256)
 def _compose(overrides: tuple[str, ...], config_name: str, dirs: tuple[Path, ...]) -> Composition:
     del dirs  # a part of the key only: the same words mean something else with other configs
@@ -102,8 +113,8 @@ def _compose(overrides: tuple[str, ...], config_name: str, dirs: tuple[Path, ...
     return Composition(cfg=cfg, choices=choices, tree=tree, multirun=mode == RunMode.MULTIRUN)  # type: ignore[arg-type]
 
 
-def read_choices(choices: DictConfig) -> dict[str, str]:
-    """Hydra's record of the choices as a plain dict, without Hydra's own groups and those left empty."""
+def read_choices(choices: Mapping[str, Any]) -> dict[str, str]:
+    """Hydra's record of the choices without its own groups and those left empty."""
     return {str(k): str(v) for k, v in choices.items() if v is not None and not str(k).startswith("hydra/")}
 
 
@@ -124,7 +135,7 @@ def list_choices(group: str) -> list[str]:
 
 
 def read_choice_keys(group: str, choice: str) -> set[str]:
-    """The settings of one choice, dotted from the group on, read from its YAML without composing: {"loss.margin", ...}."""
+    """The settings of one choice, e.g. {"loss.margin", "loss.alpha"}, read from its YAML without composing."""
     for folder in config_dirs():
         path = folder / group / f"{choice}.yaml"
         if path.is_file():

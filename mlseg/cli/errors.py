@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 from mlseg.checks import ConfigError, MlsegError
@@ -74,7 +74,7 @@ class Reporter:
 def describe_error(error: BaseException) -> tuple[int, str] | None:
     """Exit code and message of an exception that a user can do something about; None for any other."""
     root = error
-    while isinstance(root, HydraException | OmegaConfBaseException) and root.__cause__ is not None:
+    while isinstance(root, InstantiationException | ConfigCompositionException) and root.__cause__ is not None:
         root = root.__cause__
     if isinstance(root, MlsegError):
         return (MISTAKE if isinstance(root, ConfigError) else FAILED), str(root)
@@ -110,14 +110,7 @@ def flatten_lines(text: str) -> str:
 
 
 def format_message(prog: str, message: str, *, prefix: str = "") -> str:
-    """`prog: message`; several problems, a line each, stand below a line that counts them.
-
-    Example:
-        >>> print(format_message("mlseg-train", "loss: a. Write b.\\nmodel: c. Write d."))
-        mlseg-train: 2 problems:
-          loss: a. Write b.
-          model: c. Write d.
-    """
+    """`prog: message`; several problems, a line each, stand below a line that counts them."""
     lines = [line for line in message.splitlines() if line.strip()]
     head = f"{prog}: {prefix}: " if prefix else f"{prog}: "
     if len(lines) <= 1:

@@ -21,7 +21,7 @@ EXAMPLES = {
     ),
 }
 RESULTS = {
-    "train": "outputs/<data>/<model>/<loss>/<what differs>/seed<seed>: scores.csv, run.json, checkpoints, TensorBoard.\n"
+    "train": "outputs/<data>/<model>/<loss>/<what differs>/seed<k>: scores.csv, run.json, checkpoints, TensorBoard.\n"
     "The same command goes on where it was, or says that it is done.",
 }
 OPTIONS = (

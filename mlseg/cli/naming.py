@@ -11,11 +11,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mlseg.cli.compose import Composition, compose_config, flatten
+from mlseg.cli.compose import Composition, compose_choices, flatten
 
-# Settings that change no result: where things lie, how fast they go, what is logged, and how long to go on. They are left
-# out of the name and of the claim, so the same run on another machine finds its directory. `seed` has its own part of the
-# name. trainer.device changes the last bits only, and a run that moves to another machine must be able to go on there.
+# Settings that change no result: where things lie, how fast they go, what is logged, and how long to go on. They are
+# left out of the name and of the claim, so that the same run on another machine finds its directory. trainer.device
+# changes the last bits only, and a run that moves to another machine must be able to go on there.
 INERT_KEYS = frozenset(
     {
         "data.root",
@@ -68,10 +68,9 @@ def describe_difference(cfg: DictConfig, choices: Mapping[str, str]) -> str:
     Choices of the other groups stand as `optimizer=adamw`, values as <last part of the key>=<value>, with as much of
     the key before it as it takes to be the only one. "default" if nothing differs.
     """
-    standard = compose_config([f"{group}={choices[group]}" for group in OWN_PART])
-    others = {g: c for g, c in choices.items() if g not in OWN_PART and g != "experiment" and g in standard.choices}
-    base = compose_config([f"{group}={choice}" for group, choice in sorted({**others, **_own(choices)}.items())])
-    words = [f"{group}={choice}" for group, choice in others.items() if standard.choices[group] != choice]
+    base = compose_choices(choices)
+    standard = compose_choices({group: choices[group] for group in OWN_PART}).choices
+    words = [f"{group}={choice}" for group, choice in base.choices.items() if standard[group] != choice]
     words += [f"{label}={_format(value)}" for label, value in _differing_values(cfg, base)]
     text = ",".join(sorted(_safe(word) for word in words)) or "default"
     if len(text) > MAX_LENGTH:
@@ -88,10 +87,6 @@ def find_collisions(jobs: Sequence[Composition]) -> list[str]:
         for path, n in counts.items()
         if n > 1
     ]
-
-
-def _own(choices: Mapping[str, str]) -> dict[str, str]:
-    return {group: choices[group] for group in OWN_PART}
 
 
 def _resolve(cfg: DictConfig) -> dict[str, Any]:

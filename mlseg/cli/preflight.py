@@ -1,21 +1,212 @@
-"""All that is wrong with a composed configuration, found before anything heavy is imported."""
+"""All that is wrong with a composed configuration, found at once and before anything heavy is imported."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from omegaconf import DictConfig
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from mlseg.checks import ConfigError
+from mlseg.checks import COUNT, POSITIVE, RANGES, ConfigError, MlsegError, OneOf, Range, Rule
+from mlseg.cli.compose import flatten, read_choices
+from mlseg.cli.known_keys import find_key_problems, show
+from mlseg.cli.suggest import suggest
+from mlseg.data.splits import RANDOM, read_split
 
+PARTS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "evaluation")
 
-def find_config_problems(cfg: DictConfig, choices: Mapping[str, str] | None = None) -> list[str]:
-    """Every problem of a run's configuration, one line each."""
-    return []
+# What no constructor checks, because no constructor takes it; `_find_data_problems` and the like know the rest.
+RULES: dict[str, Rule] = {
+    "seed": Range(low=0, integer=True),
+    "data.batch_size": COUNT,
+    "data.num_classes": Range(low=2, integer=True),
+    "data.in_channels": COUNT,
+    "data.dims": Range(low=2, high=3, integer=True),
+    "data.residency": OneOf(("auto", "device", "memory", "disk")),
+    "data.split_seed": Range(integer=True),
+    "data.workers": Range(low=1, integer=True, optional=True),
+    "evaluation.batch_size": COUNT,
+    "evaluation.checkpoint_score": OneOf(("dice", "iou", "last")),
+    "evaluation.inference": OneOf(("full", "window")),
+    "evaluation.precision": OneOf(("float32", "bf16")),
+    "trainer.amp": OneOf(("auto", "bf16", "fp16", "off")),
+}
 
 
 def check_config(cfg: DictConfig, choices: Mapping[str, str] | None = None) -> None:
-    """Raise ConfigError with every problem of the configuration, one per line."""
+    """Raise ConfigError with every problem of a run's configuration, one line each."""
     problems = find_config_problems(cfg, choices)
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def find_config_problems(cfg: DictConfig, choices: Mapping[str, str] | None = None) -> list[str]:
+    """Every problem of a run's configuration: `<key>: <rule>, got <value>. <Remedy>.`
+
+    Args:
+        cfg: the composed configuration, without Hydra's part.
+        choices: the choice of each group; None takes them from the running Hydra. Without any, keys are not compared
+            with the ones that the choices have.
+    """
+    problems: list[str] = []
+    tree = _resolve(cfg, problems)
+    missing = [part for part in PARTS if not isinstance(tree.get(part), dict)]
+    problems += [f"{part}: a run needs one, got none. Give {part}=... (see --help)." for part in missing]
+    if missing:
+        return problems
+    for find in (_find_rule_problems, _find_data_problems, _find_evaluation_problems, _find_run_problems):
+        problems += find(tree)
+    if choices is None and HydraConfig.initialized():
+        choices = read_choices(HydraConfig.get().runtime.choices)
+    if choices is not None:
+        reported = {problem.split(":", 1)[0] for problem in problems}
+        problems += [p for p in find_key_problems(cfg, tree, choices) if p.split(":", 1)[0] not in reported]
+    return list(dict.fromkeys(problems))
+
+
+def _resolve(node: DictConfig, problems: list[str], prefix: str = "") -> dict[str, Any]:
+    """The configuration as plain dicts with references filled in; those that lead nowhere are reported and left out."""
+    tree: dict[str, Any] = {}
+    for name in node:
+        key = f"{prefix}{name}"
+        try:
+            value = node[name]
+            is_list = OmegaConf.is_list(value)
+            tree[str(name)] = OmegaConf.to_container(value, resolve=True) if is_list else value
+        except OmegaConfBaseException as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            written = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[index]
+            problems.append(f"{key}: must have a value, got {written!r} ({reason}). Give {key}=...")
+            continue
+        if OmegaConf.is_dict(value):
+            tree[str(name)] = _resolve(value, problems, f"{key}.")
+    return tree
+
+
+def _state(key: str, rule: object, value: Any, remedy: str = "") -> str:
+    return f"{key}: must be {rule}, got {show(value)}. {remedy or f'Give {key} such a value.'}"
+
+
+def _find_rule_problems(tree: dict[str, Any]) -> Iterator[str]:
+    """RULES, and the RANGES of every component that is there."""
+    values = flatten(tree)
+    rules = {key: rule for key, rule in RULES.items() if key in values}
+    for key, target in values.items():
+        if key.endswith("._target_"):
+            node = key.removesuffix("_target_")
+            rules |= {node + argument: rule for argument, rule in RANGES.get(str(target), {}).items()}
+    for key, rule in rules.items():
+        # A list or a dict is looked up as a whole.
+        value = values.get(key, _get(tree, key))
+        if value is _ABSENT:
+            continue
+        if not rule.accepts(value):
+            yield _state(key, rule, value)
+        elif isinstance(rule, Range) and rule.integer and isinstance(value, float):
+            yield _state(key, rule, value, f"Write {key}={int(value)}.")
+
+
+_ABSENT = object()
+
+
+def _get(tree: dict[str, Any], key: str) -> Any:
+    node: Any = tree
+    for part in key.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return _ABSENT
+        node = node[part]
+    return node
+
+
+def _find_data_problems(tree: dict[str, Any]) -> Iterator[str]:
+    data = tree["data"]
+    source = data.get("source")
+    source = source if isinstance(source, dict) else {}
+    for key, names in (("num_classes", "labels"), ("in_channels", "channels")):
+        listed, number = source.get(names), data.get(key)
+        if isinstance(listed, list) and isinstance(number, int) and number != len(listed):
+            rule = f"the number of data.source.{names} ({len(listed)})"
+            yield _state(f"data.{key}", rule, number, f"Give data.{key}={len(listed)}, or other {names}.")
+    dims = data.get("dims") if data.get("dims") in (2, 3) else 2
+    if not _is_list_of(data.get("crop"), dims, COUNT):
+        count = {2: "two", 3: "three"}[dims]
+        rule = f"{count} whole numbers of at least 1"
+        yield _state("data.crop", rule, data.get("crop"), f"Give e.g. data.crop=[{','.join(['192'] * dims)}].")
+    if data.get("spacing_mm") is not None and not _is_list_of(data["spacing_mm"], 2, POSITIVE):
+        rule = "null or two numbers above 0"
+        yield _state("data.spacing_mm", rule, data["spacing_mm"], "Give e.g. data.spacing_mm=[1.4,1.4].")
+    clip = data.get("clip_percentiles")
+    if not _is_list_of(clip, 2, Range(low=0, high=100)) or not clip[0] < clip[1]:
+        rule = "two rising numbers within 0 and 100"
+        yield _state("data.clip_percentiles", rule, clip, "Give e.g. data.clip_percentiles=[0.5,99.5].")
+    shares = data.get("split_fractions")
+    if not _is_list_of(shares, 3, Range(low=0, high=1, open_low=True)) or not math.isclose(
+        sum(shares), 1, abs_tol=1e-6
+    ):
+        rule = "three shares above 0 that add up to 1"
+        yield _state("data.split_fractions", rule, shares, "Give e.g. data.split_fractions=[0.7,0.1,0.2].")
+    yield from _find_file_problems(data)
+
+
+def _is_list_of(value: Any, length: int, rule: Range) -> bool:
+    return isinstance(value, list) and len(value) == length and all(rule.accepts(item) for item in value)
+
+
+def _find_file_problems(data: dict[str, Any]) -> Iterator[str]:
+    """The files that a run cannot do without: the data set's folder and the split."""
+    root, name = data.get("root"), str(data.get("name"))
+    if not isinstance(root, str) or not root:
+        yield _state("data.root", "a folder", root, "Give data.root=/path/to/the/data.")
+    elif not os.path.isdir(os.path.expanduser(root)):
+        here = "" if os.path.isabs(os.path.expanduser(root)) else f" in {os.getcwd()}"
+        remedy = (
+            f"Give data.root=/path/to/{name.upper()}, or write the phantom with mlseg-phantom and give data=phantom."
+        )
+        if name == "phantom":
+            remedy = f"Write it with: mlseg-phantom root={shlex.quote(root)}"
+        yield f"data.root: no such folder '{root}'{here}. {remedy}"
+    split = data.get("split")
+    if not isinstance(split, str):
+        yield _state("data.split", "random, the name of a split or the path of a split file", split)
+    elif split != RANDOM:
+        try:
+            read_split(split)
+        except MlsegError as error:
+            yield str(error)
+
+
+def _find_evaluation_problems(tree: dict[str, Any]) -> Iterator[str]:
+    evaluation = tree["evaluation"]
+    known = [key for key, value in evaluation.items() if isinstance(value, dict) and "_target_" in value]
+    names = evaluation.get("protocols")
+    if not isinstance(names, list) or not names or len(set(map(str, names))) != len(names):
+        rule = f"a list of different protocols out of {', '.join(known)}"
+        yield _state("evaluation.protocols", rule, names, f"Give evaluation.protocols=[{','.join(known)}].")
+        return
+    for name in names:
+        if name not in known:
+            meant = suggest(str(name), known).strip() or "Choose of these."
+            yield _state("evaluation.protocols", f"protocols out of {', '.join(known)}", name, meant)
+
+
+def _find_run_problems(tree: dict[str, Any]) -> Iterator[str]:
+    trainer = tree["trainer"]
+    device, amp = trainer.get("device"), trainer.get("amp")
+    if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        yield _state("trainer.device", "auto, cpu, mps, cuda or cuda:<number>", device)
+    elif amp == "fp16" and device in ("cpu", "mps"):
+        yield _state("trainer.amp", f"auto, bf16 or off on trainer.device={device}", amp, "fp16 needs a CUDA GPU.")
+    for key in ("channels_last", "progress"):
+        if trainer.get(key) != "auto" and not isinstance(trainer.get(key), bool):
+            yield _state(f"trainer.{key}", "true, false or auto", trainer.get(key))
+    for key in ("run_name", "run_dir"):
+        value = tree.get(key)
+        if value is not None and (not str(value).strip() or (key == "run_name" and re.search(r"[/\\]", str(value)))):
+            rule = "the name of a folder" if key == "run_name" else "a folder"
+            yield _state(key, rule, value, "A whole path goes into run_dir=." if key == "run_name" else "")

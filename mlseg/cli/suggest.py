@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 
 from mlseg.checks import ConfigError
 from mlseg.cli.compose import Composition, compose_config, flatten, list_choices, list_groups, read_choice_keys
@@ -47,8 +47,8 @@ def expand_jobs(command: Command) -> list[tuple[str, ...]]:
         problems = [_describe_sweep(o, command) for o in overrides if o.is_sweep_override()]
         if problems:
             raise ConfigError("\n".join(problems))
-    variants = [_list_variants(override) for override in overrides]
-    return [tuple(words) for words in itertools.product(*variants)]
+    # An interval has no list of values: its sweeper draws them.
+    return list(itertools.product(*(_list_variants(o) for o in overrides if not o.is_interval_sweep())))
 
 
 def check_words(command: Command, jobs: Sequence[tuple[str, ...]]) -> None:
@@ -69,7 +69,7 @@ def check_words(command: Command, jobs: Sequence[tuple[str, ...]]) -> None:
 
 
 def suggest(word: str, candidates: Iterable[str]) -> str:
-    """ " Did you mean ...?" for the nearest candidate, or "" if none is near.
+    """A question (with a space before it) for the nearest candidate, or "" if none is near.
 
     Example:
         >>> suggest("mblz", ["ce", "mbls"])
@@ -82,7 +82,7 @@ def suggest(word: str, candidates: Iterable[str]) -> str:
 def _parse(word: str) -> Override:
     try:
         return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_override(word)
-    except OverrideParseException as error:
+    except HydraException as error:
         if "=" in word:
             reason = " ".join(str(error).split("\n")[0].split())
             raise ConfigError(
@@ -96,8 +96,6 @@ def _parse(word: str) -> Override:
 def _list_variants(override: Override) -> list[str]:
     if not override.is_sweep_override():
         return [str(override.input_line)]
-    if not override.is_discrete_sweep():
-        return []  # an interval, which only its own sweeper can draw from
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
 
 
@@ -163,7 +161,7 @@ def _describe_mismatch(
     first = _join_command(command.prog, [f"{group}={','.join(lacking)}", *rest])
     second = _join_command(command.prog, [f"{group}={','.join(owning)}", setting, *rest])
     return (
-        f"{setting}: {group}={','.join(lacking)} has no such setting, only {group}={','.join(owning)} has, so this is no sweep. "
+        f"{setting}: {group}={','.join(lacking)} has no such setting, only {group}={','.join(owning)} has. "
         f"Type two commands, `{first}` and `{second}`, or sweep over experiment=... that each set their own."
     )
 
