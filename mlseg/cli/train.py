@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from omegaconf import DictConfig
 
 from mlseg.cli.app import AppInfo, run_app
 from mlseg.cli.naming import claim, run_directory
-from mlseg.cli.preflight import check_config
+from mlseg.cli.preflight import find_config_problems
 
 if TYPE_CHECKING:
     from mlseg.cli.build import Data
@@ -22,15 +21,14 @@ RECORD_VERSION = 1
 
 def main() -> None:
     """Entry point of the command line."""
-    sys.exit(run_app(train, config_name="train", prog="mlseg-train"))
+    run_app(train, config_name="train", prog="mlseg-train", check=find_config_problems)
 
 
 def train(cfg: DictConfig, info: AppInfo) -> int:
-    """One run from a composed configuration: check, claim, prepare, train, evaluate, report.
+    """One run from a checked configuration: claim, prepare, train, evaluate, report.
 
     Typed again, the same configuration goes on where it was, or says that it is done.
     """
-    check_config(cfg)
     from mlseg.engine.run_directory import RunDirectory
     from mlseg.report.run_report import report_run
 
@@ -41,7 +39,7 @@ def train(cfg: DictConfig, info: AppInfo) -> int:
             epochs = run.status()["epoch"]
             print(f"{run.path}: done already ({epochs} epochs). A larger trainer.max_epochs goes on from there.")
         else:
-            _run(cfg, run)
+            _run(cfg, info, run)
         report_run(run.path)
     return 0
 
@@ -52,7 +50,7 @@ def _is_done(run: RunDirectory, max_epochs: int) -> bool:
     return status.get("state") == "done" and status.get("epoch", 0) >= max_epochs and whole
 
 
-def _run(cfg: DictConfig, run: RunDirectory) -> None:
+def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory) -> None:
     run.write_status("running", max_epochs=cfg.trainer.max_epochs)
     logger = run.open_log()
     from mlseg.cli import build
@@ -61,10 +59,10 @@ def _run(cfg: DictConfig, run: RunDirectory) -> None:
     data = build.build_data(cfg)
     run.pin("data.json", data.facts(), what="a run on other files or another split")
     logger.info("split %s: %d train, %d validation, %d test cases", *_describe_split(data))
-    _train_and_evaluate(cfg, run, data)
+    _train_and_evaluate(cfg, info, run, data)
 
 
-def _train_and_evaluate(cfg: DictConfig, run: RunDirectory, data: Data) -> None:
+def _train_and_evaluate(cfg: DictConfig, info: AppInfo, run: RunDirectory, data: Data) -> None:
     from mlseg.cli import build
     from mlseg.data.slices import SliceLoader
     from mlseg.engine.device import choose_compute
@@ -109,7 +107,8 @@ def _train_and_evaluate(cfg: DictConfig, run: RunDirectory, data: Data) -> None:
     started = time.perf_counter()
     exact = build.build_inference(cfg, compute.in_precision(cfg.evaluation.precision))
     evaluate(network, data.test, protocols=build.build_protocols(cfg), inference=exact, run=run)
-    _write_record(cfg, run, data, progress, device=compute.device, seconds=time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    _write_record(cfg, info, run, data, progress, device=compute.device, seconds=seconds)
     run.write_status("done", epoch=progress.epoch, max_epochs=settings.max_epochs)
 
 
@@ -127,7 +126,7 @@ def _announce(cfg: DictConfig, run: RunDirectory, data: Data, compute: Any, load
 
 
 def _write_record(
-    cfg: DictConfig, run: RunDirectory, data: Data, progress: Progress, *, device: Any, seconds: float
+    cfg: DictConfig, info: AppInfo, run: RunDirectory, data: Data, progress: Progress, *, device: Any, seconds: float
 ) -> None:
     from omegaconf import OmegaConf
 
@@ -139,6 +138,8 @@ def _write_record(
         run.record,
         {
             "version": RECORD_VERSION,
+            "choices": info.choices,
+            "overrides": list(info.overrides),
             "config": OmegaConf.to_container(cfg, resolve=True),
             "protocols": list(cfg.evaluation.protocols),
             "split": {"name": data.split.name, **data.facts()},
