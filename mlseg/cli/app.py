@@ -136,7 +136,9 @@ def _dispatch(app: App, hydra: Hydra, args: argparse.Namespace) -> int:
     composed = [compose_config(job, config_name=app.config_name) for job in jobs]
     multirun = args.multirun or any(job.multirun for job in composed)
     _check_jobs(app, composed, multirun)
-    job = _Job(task=app.task, prog=app.prog, multirun=multirun, total=len(jobs))
+    # What all jobs share need not be read again at each.
+    shared = frozenset(jobs[0]).intersection(*jobs) if len(jobs) > 1 else frozenset()
+    job = _Job(task=app.task, prog=app.prog, multirun=multirun, total=len(jobs), shared=shared)
     if not multirun:
         return hydra.run(app.config_name, job, words).return_value.code
     returned = hydra.multirun(app.config_name, job, words) or []
@@ -169,6 +171,7 @@ class _Job:
     prog: str
     multirun: bool
     total: int
+    shared: frozenset[str]
 
     def __call__(self, cfg: DictConfig) -> JobResult:
         hydra = HydraConfig.get()
@@ -178,7 +181,8 @@ class _Job:
         )
         title = ""
         if self.multirun:
-            title = f"job {hydra.job.num + 1} of {self.total} ({' '.join(overrides)})"
+            own = " ".join(word for word in overrides if word not in self.shared)
+            title = f"job {hydra.job.num + 1} of {self.total} ({own})"
             print(f"{self.prog}: {title}", file=sys.stderr, flush=True)
         code = 0
         with Reporter(prog=self.prog, prefix=title, find_folder=lambda: _find_folder(cfg, info)) as reporter:

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mlseg.cli.compose import compose_choices, flatten
+from mlseg.cli.compose import compose_choices, flatten, read_choice_keys
 from mlseg.cli.suggest import suggest
 
 # What Hydra itself reads beside a component's arguments.
@@ -33,8 +33,9 @@ def find_key_problems(cfg: DictConfig, tree: Mapping[str, Any], choices: Mapping
         if key not in standard and not _is_allowed(key, written, standard):
             group = key.split(".", 1)[0]
             owner = f"{group}={choices[group]} has" if group in choices and "." in key else "there is"
-            near = [name for name in standard if name.rsplit(".", 1)[0] == key.rsplit(".", 1)[0] or "." not in key]
-            yield f"{key}: {owner} no such setting.{suggest(key, near) or ' Leave it out.'}"
+            here = key.rpartition(".")[0]
+            near = [name for name in standard if name.rpartition(".")[0] == here and "._" not in name]
+            yield f"{key}: {owner} no such setting.{suggest(key, near) or _advise(key, choices)}"
     for key in standard:
         component = _find_component(key, standard)
         if key not in written and component is None and not _has_children(key, written):
@@ -43,6 +44,13 @@ def find_key_problems(cfg: DictConfig, tree: Mapping[str, Any], choices: Mapping
         problem = _describe_kind(key, value, standard.get(key)) if written.get(key) != standard.get(key) else None
         if problem:
             yield problem
+
+
+def _advise(key: str, choices: Mapping[str, str]) -> str:
+    group, experiment = key.split(".", 1)[0], choices.get("experiment", "")
+    if f"experiment.{key}" in read_choice_keys("experiment", experiment):
+        return f" experiment={experiment} sets it: leave {group}=... to the experiment, or choose another."
+    return " Leave it out."
 
 
 def _is_allowed(key: str, written: Mapping[str, Any], standard: Mapping[str, Any]) -> bool:

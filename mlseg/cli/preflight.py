@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from mlseg.checks import COUNT, POSITIVE, RANGES, ConfigError, MlsegError, OneOf, Range, Rule
 from mlseg.cli.compose import flatten, read_choices
@@ -65,27 +65,30 @@ def find_config_problems(cfg: DictConfig, choices: Mapping[str, str] | None = No
     if choices is None and HydraConfig.initialized():
         choices = read_choices(HydraConfig.get().runtime.choices)
     if choices is not None:
-        reported = {problem.split(":", 1)[0] for problem in problems}
-        problems += [p for p in find_key_problems(cfg, tree, choices) if p.split(":", 1)[0] not in reported]
-    return list(dict.fromkeys(problems))
+        problems += find_key_problems(cfg, tree, choices)
+    # One problem a setting: the first says most.
+    first = {problem.split(":", 1)[0]: problem for problem in reversed(problems)}
+    return [problem for problem in dict.fromkeys(problems) if problem in first.values()]
 
 
 def _resolve(node: DictConfig, problems: list[str], prefix: str = "") -> dict[str, Any]:
     """The configuration as plain dicts with references filled in; those that lead nowhere are reported and left out."""
     tree: dict[str, Any] = {}
-    for name in node:
+    for name in map(str, node):
         key = f"{prefix}{name}"
         try:
             value = node[name]
             is_list = OmegaConf.is_list(value)
-            tree[str(name)] = OmegaConf.to_container(value, resolve=True) if is_list else value
+            tree[name] = OmegaConf.to_container(value, resolve=True) if is_list else value
+        except InterpolationToMissingValueError:
+            continue  # what it refers to is reported
         except OmegaConfBaseException as error:
             reason = str(error).splitlines()[0].rstrip(".")
-            written = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[index]
-            problems.append(f"{key}: must have a value, got {written!r} ({reason}). Give {key}=...")
+            written = node._get_node(name)
+            problems.append(f"{key}: must have a value, got '{written}' ({reason}). Give {key}=...")
             continue
         if OmegaConf.is_dict(value):
-            tree[str(name)] = _resolve(value, problems, f"{key}.")
+            tree[name] = _resolve(value, problems, f"{key}.")
     return tree
 
 

@@ -48,7 +48,9 @@ def expand_jobs(command: Command) -> list[tuple[str, ...]]:
         if problems:
             raise ConfigError("\n".join(problems))
     # An interval has no list of values: its sweeper draws them.
-    return list(itertools.product(*(_list_variants(o) for o in overrides if not o.is_interval_sweep())))
+    # Of two words for one setting the last counts, as for Hydra.
+    variants = {o.get_key_element(): _list_variants(o) for o in overrides if not o.is_interval_sweep()}
+    return [tuple(job) for job in itertools.product(*variants.values())]
 
 
 def check_words(command: Command, jobs: Sequence[tuple[str, ...]]) -> None:
@@ -60,12 +62,11 @@ def check_words(command: Command, jobs: Sequence[tuple[str, ...]]) -> None:
     parsed = [[_parse(word) for word in job] for job in jobs]
     groups = list_groups()
     choices = _unique(o for job in parsed for o in job if o.key_or_group in groups and o.package is None)
-    problems = [_describe_choice(override) for override in choices]
-    if not any(problems):
-        problems = _describe_settings(command, parsed, groups)
-    found = [problem for problem in problems if problem]
-    if found:
-        raise ConfigError("\n".join(found))
+    problems = [problem for problem in map(_describe_choice, choices) if problem]
+    # Without the right choices it cannot be said which settings there are.
+    problems = problems or _describe_settings(command, parsed, groups)
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def suggest(word: str, candidates: Iterable[str]) -> str:
@@ -81,7 +82,7 @@ def suggest(word: str, candidates: Iterable[str]) -> str:
 
 def _parse(word: str) -> Override:
     try:
-        return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_override(word)
+        return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides([word])[0]
     except HydraException as error:
         if "=" in word:
             reason = " ".join(str(error).split("\n")[0].split())
@@ -95,7 +96,7 @@ def _parse(word: str) -> Override:
 
 def _list_variants(override: Override) -> list[str]:
     if not override.is_sweep_override():
-        return [str(override.input_line)]
+        return [override.input_line or ""]
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
 
 
@@ -117,7 +118,7 @@ def _describe_choice(override: Override) -> str | None:
     listed = f"Choices: {', '.join(choices)}."
     if override.is_add():
         return f"{override.input_line}: {group} is there already. Write {str(override.input_line)[1:]}."
-    if override.is_delete() or choice is None or choice in choices:
+    if override.is_delete() or choice in choices:
         return None
     if not isinstance(choice, str):
         return f"{override.input_line}: {group} takes one choice. {listed}"
@@ -126,44 +127,54 @@ def _describe_choice(override: Override) -> str | None:
 
 def _describe_settings(command: Command, jobs: Sequence[Sequence[Override]], groups: list[str]) -> list[str]:
     """Settings that are not there: in all jobs a misspelling, in some a sweep that cannot be."""
-    missing: dict[str, list[Composition]] = {}
-    having: dict[str, list[Composition]] = {}
-    lines: dict[str, str] = {}
+    missing: dict[str, list[Sequence[Override]]] = {}
+    having: dict[str, list[Sequence[Override]]] = {}
     problems: list[str] = []
     for job in jobs:
-        chosen = [str(o.input_line) for o in job if o.key_or_group in groups or o.is_hydra_override()]
-        base = compose_config(chosen, config_name=command.config_name)
+        tree = _compose_chosen(command, job, groups).tree
         for override in job:
             if override.key_or_group in groups or override.is_hydra_override():
                 continue
-            present, value = _look_up(base.tree, override.key_or_group)
-            lines.setdefault(override.key_or_group, str(override.input_line))
+            present, value = _look_up(tree, override.key_or_group)
             if override.is_add() and present and value is not None and not isinstance(value, dict | list):
                 problems.append(f"{override.input_line}: is there already. Write {str(override.input_line)[1:]}.")
             elif not override.is_add() and not override.is_force_add():
-                (having if present else missing).setdefault(override.key_or_group, []).append(base)
-    for key, bases in missing.items():
+                (having if present else missing).setdefault(override.key_or_group, []).append(job)
+    for key, lacking in missing.items():
         if key in having:
-            problems.append(_describe_mismatch(key, lines[key], bases, having[key], command))
+            problems.append(_describe_mismatch(key, lacking, having[key], command))
         else:
-            problems.append(_describe_unknown(key, bases[0], groups))
+            problems.append(_describe_unknown(key, _compose_chosen(command, lacking[0], groups), groups))
     return list(dict.fromkeys(problems))
 
 
+def _compose_chosen(command: Command, job: Sequence[Override], groups: list[str]) -> Composition:
+    """The configuration that a job's choices give, before its values."""
+    chosen = [str(o.input_line) for o in job if o.key_or_group in groups or o.is_hydra_override()]
+    return compose_config(chosen, config_name=command.config_name)
+
+
 def _describe_mismatch(
-    key: str, line: str, without: Sequence[Composition], having: Sequence[Composition], command: Command
+    key: str, lacking: Sequence[Sequence[Override]], having: Sequence[Sequence[Override]], command: Command
 ) -> str:
-    """A sweep over choices of which only some have the setting."""
-    group = key.split(".", 1)[0]
-    lacking, owning = (sorted({b.choices.get(group, "null") for b in bases}) for bases in (without, having))
-    rest = [w for w in command.words if not w.startswith((f"{group}=", f"{key}="))]
-    setting = next((w for w in command.words if w.startswith(f"{key}=")), line)
-    first = _join_command(command.prog, [f"{group}={','.join(lacking)}", *rest])
-    second = _join_command(command.prog, [f"{group}={','.join(owning)}", setting, *rest])
-    return (
-        f"{setting}: {group}={','.join(lacking)} has no such setting, only {group}={','.join(owning)} has. "
-        f"Type two commands, `{first}` and `{second}`, or sweep over experiment=... that each set their own."
-    )
+    """A sweep over choices of which only some have the setting: which, and what to type instead."""
+    setting = next(word for word in command.words if _parse(word).key_or_group == key)
+    for word in command.words:
+        group = _parse(word).key_or_group
+        without, with_it = (_values_of(group, jobs) for jobs in (lacking, having))
+        if without and with_it and not set(without) & set(with_it):
+            rest = [other for other in command.words if other not in (word, setting)]
+            first = _join_command(command.prog, [f"{group}={','.join(without)}", *rest])
+            second = _join_command(command.prog, [f"{group}={','.join(with_it)}", setting, *rest])
+            return (
+                f"{setting}: {group}={','.join(without)} has no such setting, only {group}={','.join(with_it)} has. "
+                f"Type two commands, `{first}` and `{second}`, or sweep over experiment=... that each set their own."
+            )
+    return f"{setting}: only some jobs of the sweep have such a setting. Sweep over experiment=... with their own."
+
+
+def _values_of(group: str, jobs: Sequence[Sequence[Override]]) -> list[str]:
+    return list(dict.fromkeys(str(o.value()) for job in jobs for o in job if o.key_or_group == group))
 
 
 def _join_command(prog: str, words: Sequence[str]) -> str:
@@ -175,41 +186,43 @@ def _describe_unknown(key: str, base: Composition, groups: list[str]) -> str:
     """A setting that is not there, with the nearest that is, here or in another choice of its group."""
     group, present = key.split(".", 1)[0], flatten(base.tree)
     if group not in groups:
-        same_end = [name for name in present if name.rsplit(".", 1)[-1] == key]
-        if same_end:
-            return f"{key}: no such setting. Did you mean {same_end[0]}?"
-        known = [*base.tree, *groups]
-        if "." in key and get_close_matches(group, known, n=1, cutoff=CLOSE):
-            known = list(present)
-        return f"{key}: no such group or setting.{suggest(key, known)} Groups: {', '.join(groups)}."
-    chosen = base.choices.get(group, "null")
-    what = f"{key}: {group}={chosen} has no such setting."
-    elsewhere = {c: read_choice_keys(group, c) for c in list_choices(group) if c != chosen}
+        return _describe_nameless(key, base, groups)
+    what = f"{key}: {group}={base.choices.get(group, 'null')} has no such setting."
+    elsewhere = {c: read_choice_keys(group, c) for c in list_choices(group) if c != base.choices.get(group)}
     owners = [choice for choice, keys in elsewhere.items() if key in keys]
     if owners:
-        return f"{what} {_enumerate(f'{group}={owner}' for owner in owners)} has it: add {group}={owners[0]}."
+        named = " or ".join(f"{group}={owner}" for owner in owners)
+        return f"{what} {named} has it: add {group}={owners[0]}."
     own = [name for name in present if name.startswith(f"{group}.") and not name.rsplit(".", 1)[-1].startswith("_")]
-    if suggest(key, own) and get_close_matches(
-        key.rsplit(".", 1)[-1], [n.rsplit(".", 1)[-1] for n in own], cutoff=CLOSE
-    ):
-        return f"{what}{_suggest_setting(key, own)}"
+    near = _find_near_end(key, own)
+    if near:
+        return f"{what} Did you mean {near}?"
     for choice, keys in elsewhere.items():
-        near = _suggest_setting(key, keys)
+        near = _find_near_end(key, keys)
         if near:
-            return f"{what}{near[:-1]} of {group}={choice}? Then add {group}={choice}."
+            return f"{what} Did you mean {near} of {group}={choice}? Then add {group}={choice}."
     return f"{what} It has: {', '.join(name.removeprefix(f'{group}.') for name in own)}."
 
 
-def _suggest_setting(key: str, names: Iterable[str]) -> str:
-    """As `suggest`, by the last part of the key: the rest of it is the same for all and would make all look near."""
+def _describe_nameless(key: str, base: Composition, groups: list[str]) -> str:
+    """A setting whose first word is no group: it may have been forgotten (margin=5) or misspelt (los=mbls)."""
+    what, first = f"{key}: no such group or setting.", key.split(".", 1)[0]
+    settings = sorted({n for g in groups for c in list_choices(g) for n in read_choice_keys(g, c)})
+    settings = [n for n in [*flatten(base.tree), *settings] if not n.startswith("experiment.") and "._" not in n]
+    same_end = [name for name in settings if name.endswith(f".{key}")]
+    if same_end:
+        return f"{what} Did you mean {same_end[0]}?"
+    near = get_close_matches(first, [*groups, *base.tree], n=1, cutoff=CLOSE)
+    if near and "." in key:
+        return what + suggest(near[0] + key.removeprefix(first), settings)
+    return f"{what}{suggest(key, [*groups, *base.tree])} Groups: {', '.join(groups)}."
+
+
+def _find_near_end(key: str, names: Iterable[str]) -> str | None:
+    """The nearest name by its last part: the rest of it is the same for all and would make all look near."""
     by_end = {name.rsplit(".", 1)[-1]: name for name in names}
     near = get_close_matches(key.rsplit(".", 1)[-1], list(by_end), n=1, cutoff=CLOSE)
-    return f" Did you mean {by_end[near[0]]}?" if near else ""
-
-
-def _enumerate(words: Iterable[str]) -> str:
-    *rest, last = words
-    return f"{', '.join(rest)} or {last}" if rest else last
+    return by_end[near[0]] if near else None
 
 
 def _look_up(tree: Any, key: str) -> tuple[bool, Any]:
