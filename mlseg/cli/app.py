@@ -124,9 +124,6 @@ def _dispatch(app: App, hydra: Hydra, args: argparse.Namespace) -> int:
     if args.shell_completion:
         hydra.shell_completion(config_name=app.config_name, overrides=words)
         return 0
-    if args.info:
-        hydra.show_info(args.info, config_name=app.config_name, overrides=words)
-        return 0
     command = Command(prog=app.prog, config_name=app.config_name, words=tuple(words), multirun=args.multirun)
     jobs = expand_jobs(command)
     check_words(command, jobs)
@@ -210,7 +207,6 @@ def _parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--resolve", action="store_true")
     parser.add_argument("--package", "-p")
     parser.add_argument("--config-dir", "-cd", type=Path)
-    parser.add_argument("--info", "-i", nargs="?", const="all")
     parser.add_argument("--shell-completion", "-sc", action="store_true")
     parser.add_argument("overrides", nargs="*")
     args, unknown = parser.parse_known_intermixed_args(list(words))

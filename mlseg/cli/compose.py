@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import compose, initialize_config_dir, version
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
@@ -139,11 +138,18 @@ def read_choice_keys(group: str, choice: str) -> set[str]:
     for folder in config_dirs():
         path = folder / group / f"{choice}.yaml"
         if path.is_file():
-            tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            tree = read_yaml(path)
             parents = [entry for entry in tree.pop("defaults", []) if isinstance(entry, str) and entry != "_self_"]
             inherited = [read_choice_keys(group, parent) for parent in parents]
             return set(flatten(tree, prefix=group)).union(*inherited)
     return set()
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """One file of the configs as plain dicts, references as they are written."""
+    tree = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    assert isinstance(tree, dict), path
+    return tree  # type: ignore[return-value]
 
 
 def flatten(tree: dict[str, Any], *, prefix: str = "") -> dict[str, Any]:

@@ -110,9 +110,9 @@ def flatten_lines(text: str) -> str:
 
 
 def format_message(prog: str, message: str, *, prefix: str = "") -> str:
-    """`prog: message`; several problems, a line each, stand below a line that counts them."""
-    lines = [line for line in message.splitlines() if line.strip()]
-    head = f"{prog}: {prefix}: " if prefix else f"{prog}: "
-    if len(lines) <= 1:
-        return head + "".join(lines)
-    return "\n".join([f"{head}{len(lines)} problems:", *(f"  {line}" for line in lines)])
+    """`prog: message`; several problems stand a line each below the message's own head, or a line that counts them."""
+    head, *lines = [line.strip() for line in message.splitlines() if line.strip()] or [message]
+    if lines and not head.endswith(":"):
+        head, lines = f"{len(lines) + 1} problems:", [head, *lines]
+    start = f"{prog}: {prefix}: " if prefix else f"{prog}: "
+    return "\n".join([start + head, *(f"  {line}" for line in lines)])

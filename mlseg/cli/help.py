@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
-from mlseg.cli.compose import find_config_dir
+from mlseg.cli.compose import find_config_dir, read_yaml
 
 ABOUT = {
     "train": "trains a segmentation network, then judges its best checkpoint on the test split.",
@@ -62,6 +60,6 @@ def _align(rows: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> list[st
 
 def _read_defaults(path: Path) -> dict[str, str | None]:
     """Group -> default choice, as the primary config lists them."""
-    entries = yaml.safe_load(path.read_text(encoding="utf-8")).get("defaults", [])
+    entries = read_yaml(path).get("defaults", [])
     pairs = [next(iter(entry.items())) for entry in entries if isinstance(entry, dict)]
     return {key.removeprefix("optional "): choice for key, choice in pairs if not key.startswith("override ")}

@@ -1,0 +1,52 @@
+"""A command line inside the test's process, in an empty folder with a data set to point at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlseg.cli.app import App, run_command
+from mlseg.cli.compose import Composition, compose_config
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command line answered: its exit code and the lines on both streams."""
+
+    code: int
+    out: str
+    err: list[str]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with data/raw/{acdc,phantom} so that the defaults find a folder."""
+    for name in ("MLSEG_DATA", "MLSEG_OUTPUTS", "MLSEG_CACHE", "RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name in ("acdc", "phantom"):
+        (tmp_path / "data" / "raw" / name).mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def run(workplace: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Type a command line: `run("loss=mbls", task=...)`."""
+
+    def call(*words: str, task: Any = lambda cfg, info: None, **options: Any) -> Answer:
+        code = run_command(App(task=task, config_name="train", prog="mlseg-train", **options), words)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err + out
+        return Answer(code, out, err.splitlines())
+
+    return call
+
+
+@pytest.fixture
+def compose(workplace: Path) -> Callable[..., Composition]:
+    """Compose the configuration of a command line."""
+    return lambda *words: compose_config(words)
