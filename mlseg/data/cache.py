@@ -129,11 +129,13 @@ def _prepare(
     tasks: list[tuple[CaseSource, CaseFiles, Preprocessing, Path]], *, workers: int, progress: bool
 ) -> list[str]:
     """Prepare each case; the problems come back in the order of the cases."""
+    if not tasks:
+        return []
     from rich.console import Console
     from rich.progress import Progress
 
     found: dict[int, list[str]] = {}
-    show = progress and sys.stderr.isatty() and bool(tasks)
+    show = progress and sys.stderr.isatty()
     with Progress(console=Console(stderr=True), disable=not show) as bar:
         task_bar = bar.add_task("preparing cases", total=len(tasks))
         for index, lines in _run_all(tasks, workers=workers):

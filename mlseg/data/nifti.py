@@ -7,6 +7,7 @@ that affine and the axis codes alone, so nothing else has to be recorded.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import zlib
@@ -21,7 +22,8 @@ from mlseg.checks import ConfigError, DataError
 NATIVE = "native"
 _AXIS_OF_CODE = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
 _POSITIVE_CODES = "RAS"
-_HEADER_SIZES = {348: "Nifti1", 540: "Nifti2"}
+# A file begins with the size of its header, which tells its kind.
+_KINDS = {348: "Nifti1", 540: "Nifti2"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +100,9 @@ def write_volume(path: Path, array: np.ndarray, *, affine: np.ndarray, orientati
         temporary.write_bytes(gzip.compress(data, 5, mtime=0) if path.name.endswith(".gz") else data)
         os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise DataError(f"{path}: cannot be written, got {error}. Choose another place or free some space.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def to_stored(array: np.ndarray, affine: np.ndarray, orientation: str = NATIVE) -> np.ndarray:
@@ -153,18 +155,20 @@ def _decode(path: Path, data: bytes) -> tuple[np.ndarray, tuple[float, ...], np.
     import nibabel
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 
+    broken = (ImageFileError, HeaderDataError, WrapStructError, ValueError, OverflowError, MemoryError, OSError)
+    sizes = (int.from_bytes(data[:4], "little"), int.from_bytes(data[:4], "big"))
+    size = next((size for size in sizes if size in _KINDS), 0)
     try:
-        kind = next(
-            (k for size, k in _HEADER_SIZES.items() if size.to_bytes(4, "little") in (data[:4], data[3::-1])), None
-        )
-        if kind is None:
+        if not size:
             raise ImageFileError("no NIfTI header")
-        header = getattr(nibabel, f"{kind}Header")(data[: {"Nifti1": 348, "Nifti2": 540}[kind]], check=False)
+        header = getattr(nibabel, f"{_KINDS[size]}Header")(data[:size], check=False)
         zooms = tuple(float(zoom) for zoom in header["pixdim"][1 : 1 + int(header["dim"][0])])
-        image: Any = getattr(nibabel, f"{kind}Image").from_bytes(data)
-        return np.asanyarray(image.dataobj), zooms, np.asarray(image.affine, dtype=np.float64)
-    except (ImageFileError, HeaderDataError, ValueError, OSError, EOFError) as error:
+        with np.errstate(all="ignore"):  # what comes out as NaN or infinity is reported by the checks
+            image: Any = getattr(nibabel, f"{_KINDS[size]}Image").from_bytes(data)
+            return np.asanyarray(image.dataobj), zooms, np.asarray(image.affine, dtype=np.float64)
+    except broken as error:
         reason = " ".join(str(error).split())
         raise DataError(
             f"{path}: must be a whole NIfTI file, got a damaged one ({reason}). Download it again."

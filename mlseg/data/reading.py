@@ -100,15 +100,12 @@ def _target_problems(path: Path, array: np.ndarray, labels: Sequence[str]) -> li
     """Are all target values class indices?"""
     values, counts = np.unique(array, return_counts=True)
     legal = f"0 to {len(labels) - 1} ({', '.join(labels)})"
-    problems = []
-    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-        if value not in range(len(labels)):
-            rule = f"labels must be {legal}" if value == value // 1 else f"labels must be whole numbers, {legal}"
-            problems.append(f"{path}: {rule}, got {value:g} in {count} voxels. Correct the file or data.source.labels.")
-    if len(problems) > 5:
-        shown = ", ".join(f"{value:g}" for value in values[:5])
-        problems = [
-            f"{path}: labels must be {legal}, got {len(values)} different values ({shown}, ...). "
-            "Check that this is a label map."
-        ]
-    return problems
+    bad = ~np.isin(values, np.arange(len(labels)))
+    wrong = [f"{value:g} in {count} voxels" for value, count in zip(values[bad][:5], counts[bad][:5], strict=True)]
+    if not wrong:
+        return []
+    more = f" and {bad.sum() - 5} values more" if bad.sum() > 5 else ""
+    return [
+        f"{path}: labels must be whole numbers from {legal}, got {', '.join(wrong)}{more}. "
+        "Correct the file or data.source.labels."
+    ]
