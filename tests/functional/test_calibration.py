@@ -156,6 +156,16 @@ def test_a_million_equal_confidences() -> None:
     assert abs(naive - confidence) > 1e-4
 
 
+def test_sums_are_rounded_to_the_nearest_step() -> None:
+    probs = torch.tensor([[0.1], [0.9]], dtype=torch.float64)
+    assert count_bins(probs, torch.tensor([0])).sums.sum(1).tolist() == [
+        round(0.9 * SCALE),
+        round(0.1 * SCALE),
+        round(0.9 * SCALE),
+    ]
+    assert round(0.1 * SCALE) != int(0.1 * SCALE)
+
+
 def test_the_authors_bins_leave_zero_out() -> None:
     probs = torch.tensor([[0.0, 0.0, 0.2], [1.0, 1.0, 0.8]])
     target = torch.tensor([0, 1, 1])
@@ -163,6 +173,7 @@ def test_the_authors_bins_leave_zero_out() -> None:
     assert counts.counts.sum(1).tolist() == [3, 1, 3]
     assert counts.hits.sum(1).tolist() == [2, 0, 2]
     assert counts.total.tolist() == [3, 3, 3]
+    assert reliability_curve(counts, 15, row=1).mass.sum() == pytest.approx(1 / 3)
     # Class 0: its voxels with p = 0 are missing from the bins, not from the number of voxels.
     assert compute_cece(counts, num_classes=1) == pytest.approx(0.2 / 3, abs=1e-7)
     assert compute_cece(count_bins(probs, target), num_classes=1) == pytest.approx((1 + 0.2) / 3, abs=1e-7)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from mlseg.checks import ConfigError, DataError
-from mlseg.functional.bins import compute_ece
+from mlseg.functional.bins import compute_ace, compute_cece, compute_ece, compute_mce
 from mlseg.metrics.default import DefaultEvaluation
 from mlseg.metrics.regions import find_boundary
 from mlseg.records import Score
@@ -174,16 +175,30 @@ def test_bins_give_the_rows_again() -> None:
     assert list(scores.bins) == ["image", "foreground", "boundary", "roi"]
 
 
-def test_the_number_of_bins_is_a_setting() -> None:
-    generator = torch.Generator().manual_seed(0)
-    prediction = build_prediction(draw_boxes(), draw_boxes())
-    probs = torch.randn(3, *SHAPE, generator=generator).softmax(0)
-    prediction = CasePrediction(
-        case_id="a", subject_id="a", probs=probs, target=prediction.target, spacing_mm=prediction.spacing_mm
-    )
-    for bins in (15, 100):
-        scores = DefaultEvaluation(LABELS, bins=bins).score_case(prediction)
-        assert pick(scores, "ece").value == compute_ece(scores.bins["image"], bins)
+def test_hd95_is_the_larger_of_the_two_directions() -> None:
+    target, segmented = draw_boxes(), draw_boxes()
+    # Two of 34 predicted voxels lie far away, so one direction sees them at its 95th percentile, and the pool does not.
+    segmented[:, 15, 2] = 1
+    scores = judge(target, segmented)
+    assert pick(scores, "hd", label="RV").value == 15
+    assert pick(scores, "hd95", label="RV").value > 5
+
+
+@pytest.mark.parametrize("bins", [15, 100])
+def test_the_number_of_bins_is_a_setting(bins: int) -> None:
+    probs = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(0)).softmax(0)
+    prediction = replace(build_prediction(draw_boxes(), draw_boxes()), probs=probs)
+    scores = DefaultEvaluation(LABELS, bins=bins).score_case(prediction)
+    for region, counts in scores.bins.items():
+        expected = {
+            "ece": compute_ece(counts, bins),
+            "cece": compute_cece(counts, bins),
+            "cece_t": compute_cece(counts, bins, threshold=True),
+            "ace": compute_ace(counts, bins),
+            "mce": compute_mce(counts, bins),
+        }
+        assert {metric: pick(scores, metric, region=region).value for metric in expected} == expected
+        assert len(set(expected.values())) >= 4
 
 
 def test_a_case_without_foreground() -> None:
