@@ -17,9 +17,7 @@ from mlseg.data.nifti import read_volume, to_stored, write_volume
 
 AFFINE = np.array([[-1.5, 0.1, 0, 5], [0.1, -1.2, 0.3, -7], [0, 0.2, 8.0, 3], [0, 0, 0, 1]])
 CODES = [
-    "".join(letters)
-    for axes in itertools.permutations(("RL", "AP", "SI"))
-    for letters in itertools.product(*axes)
+    "".join(letters) for axes in itertools.permutations(("RL", "AP", "SI")) for letters in itertools.product(*axes)
 ]
 
 
@@ -146,10 +144,13 @@ def test_a_damaged_header_is_read_or_refused_in_one_line(tmp_path: Path, changes
     path = tmp_path / "a.nii"
     path.write_bytes(bytes(data))
     try:
-        assert read_volume(path).array.ndim == 3
+        outcome = read_volume(path).array.shape
     except DataError as error:
-        assert str(error).startswith(f"{path}: ")
-        assert "\n" not in str(error)
+        outcome = str(error)
+    assert isinstance(outcome, str) or len(outcome) == 3
+    if isinstance(outcome, str):
+        assert outcome.startswith(f"{path}: ")
+        assert "\n" not in outcome
 
 
 def test_writing_leaves_no_half_file(tmp_path: Path) -> None:
