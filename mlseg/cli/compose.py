@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -83,10 +83,7 @@ def compose_config(overrides: Sequence[str], *, config_name: str = "train") -> C
     Raises:
         hydra.errors.HydraException: the overrides do not compose.
     """
-    if GlobalHydra.instance().is_initialized():
-        return _compose(tuple(overrides), config_name, tuple(config_dirs()))
-    with initialize_config_dir(str(find_config_dir()), version_base=HYDRA_VERSION):
-        return _compose(tuple(overrides), config_name, tuple(config_dirs()))
+    return _compose(tuple(overrides), config_name, tuple(config_dirs()))
 
 
 def compose_choices(choices: Mapping[str, str], *, config_name: str = "train") -> Composition:
@@ -103,7 +100,9 @@ def compose_choices(choices: Mapping[str, str], *, config_name: str = "train") -
 @lru_cache(maxsize=256)
 def _compose(overrides: tuple[str, ...], config_name: str, dirs: tuple[Path, ...]) -> Composition:
     del dirs  # a part of the key only: the same words mean something else with other configs
-    cfg = compose(config_name, list(overrides), return_hydra_config=True)
+    running = GlobalHydra.instance().is_initialized()
+    with nullcontext() if running else initialize_config_dir(str(find_config_dir()), version_base=HYDRA_VERSION):
+        cfg = compose(config_name, list(overrides), return_hydra_config=True)
     choices, mode = read_choices(cfg.hydra.runtime.choices), cfg.hydra.mode
     with open_dict(cfg):
         del cfg["hydra"]
@@ -118,7 +117,9 @@ def read_choices(choices: Mapping[str, Any]) -> dict[str, str]:
 
 
 def config_dirs() -> list[Path]:
-    """The folders on disk that the session composes from, ours first."""
+    """The folders that the running session composes from; without one, ours."""
+    if not GlobalHydra.instance().is_initialized():
+        return [find_config_dir()]
     search_path = GlobalHydra.instance().config_loader().get_search_path().get_path()
     return [Path(str(e.path).removeprefix("file://")) for e in search_path if e.provider in ("main", "command-line")]
 

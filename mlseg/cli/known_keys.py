@@ -48,7 +48,7 @@ def find_key_problems(cfg: DictConfig, tree: Mapping[str, Any], choices: Mapping
 
 def _advise(key: str, choices: Mapping[str, str]) -> str:
     group, experiment = key.split(".", 1)[0], choices.get("experiment", "")
-    if f"experiment.{key}" in read_choice_keys("experiment", experiment):
+    if group in choices and f"experiment.{key}" in read_choice_keys("experiment", experiment):
         return f" experiment={experiment} sets it: leave {group}=... to the experiment, or choose another."
     return " Leave it out."
 
@@ -79,8 +79,8 @@ def _has_children(key: str, keys: Mapping[str, Any]) -> bool:
 
 
 def _describe_kind(key: str, value: Any, standard: Any) -> str | None:
-    """A problem if `value` is of another kind than the standard one; null says nothing about the kind."""
-    if standard is None or isinstance(standard, dict) or (isinstance(standard, str) and "${" in standard):
+    """A problem if `value` is of another kind than the standard one; null, auto and references say nothing of kinds."""
+    if standard in (None, "auto") or isinstance(standard, dict) or (isinstance(standard, str) and "${" in standard):
         return None
     kind = next((k for k in (bool, str, list) if isinstance(standard, k)), (int, float))
     # true is a number to Python, but not to a reader of the configuration.

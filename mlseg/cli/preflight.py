@@ -66,9 +66,16 @@ def find_config_problems(cfg: DictConfig, choices: Mapping[str, str] | None = No
         choices = read_choices(HydraConfig.get().runtime.choices)
     if choices is not None:
         problems += find_key_problems(cfg, tree, choices)
-    # One problem a setting: the first says most.
+    return _drop_echoes(problems, flatten(OmegaConf.to_container(cfg, resolve=False)))  # type: ignore[arg-type]
+
+
+def _drop_echoes(problems: list[str], written: Mapping[str, Any]) -> list[str]:
+    """One problem a setting, the first that was found, and none for a mere reference to a setting that has one."""
     first = {problem.split(":", 1)[0]: problem for problem in reversed(problems)}
-    return [problem for problem in dict.fromkeys(problems) if problem in first.values()]
+    echoes = {
+        key for key in first if str(written.get(key)).removeprefix("${").removesuffix("}") in first.keys() - {key}
+    }
+    return [problem for key, problem in reversed(first.items()) if key not in echoes]
 
 
 def _resolve(node: DictConfig, problems: list[str], prefix: str = "") -> dict[str, Any]:
@@ -172,7 +179,7 @@ def _find_file_problems(data: dict[str, Any]) -> Iterator[str]:
             f"Give data.root=/path/to/{name.upper()}, or write the phantom with mlseg-phantom and give data=phantom."
         )
         if name == "phantom":
-            remedy = f"Write it with: mlseg-phantom root={shlex.quote(root)}"
+            remedy = f"Write it with `mlseg-phantom root={shlex.quote(root)}`."
         yield f"data.root: no such folder '{root}'{here}. {remedy}"
     split = data.get("split")
     if not isinstance(split, str):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf, open_dict
 
 from mlseg.cli.app import App, run_command
-from mlseg.cli.compose import Composition, compose_config
+from mlseg.cli.compose import Composition, compose_config, find_config_dir
 
 
 @dataclass(frozen=True)
@@ -48,5 +52,24 @@ def run(workplace: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ans
 
 @pytest.fixture
 def compose(workplace: Path) -> Callable[..., Composition]:
-    """Compose the configuration of a command line."""
-    return lambda *words: compose_config(words)
+    """Compose the configuration of a command line: `compose("loss=mbls", "loss.margin=5")`.
+
+    Hydra composes the choices, which is slow and therefore done once; the values are put in here as Hydra does it.
+    """
+
+    def call(*words: str) -> Composition:
+        overrides = OverridesParser.create().parse_overrides(list(words))
+        chosen = [o.input_line for o in overrides if (find_config_dir() / o.key_or_group).is_dir()]
+        job = compose_config(chosen)
+        cfg = copy.deepcopy(job.cfg)
+        for override in overrides:
+            parent, _, name = override.key_or_group.rpartition(".")
+            if override.input_line not in chosen and override.is_delete():
+                with open_dict(cfg):
+                    del OmegaConf.select(cfg, parent)[name]
+            elif override.input_line not in chosen:
+                extend = override.is_add() or override.is_force_add()
+                OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=extend)
+        return dataclasses.replace(job, cfg=cfg, tree=OmegaConf.to_container(cfg, resolve=False))
+
+    return call

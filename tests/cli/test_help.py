@@ -1,0 +1,42 @@
+"""The help text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mlseg.cli.help import EXAMPLES, format_help
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return format_help("mlseg-train", "train")
+
+
+def test_every_group_and_choice_is_listed_and_the_default_marked(text, repo_root):
+    groups = [folder for folder in (repo_root / "configs").iterdir() if folder.is_dir() and folder.name != "hydra"]
+    assert len(groups) >= 8
+    for group in groups:
+        (line,) = [line for line in text.splitlines() if line.split()[:1] == [group.name]]
+        assert {path.stem for path in group.glob("*.yaml")} == set(re.findall(r"\w+", line)) - {group.name}
+    assert "*ce," in text
+    assert "*acdc," in text
+    assert "*step" in text
+
+
+def test_it_is_short_and_says_where_the_results_go(text):
+    assert len(text.splitlines()) < 40
+    assert max(map(len, text.splitlines())) <= 120
+    assert "outputs/<data>/<model>/<loss>/<what differs>/seed<k>" in text
+
+
+@pytest.mark.parametrize("words", [words for words, _ in EXAMPLES["train"]])
+def test_the_examples_can_be_typed(run, text, workplace, words):
+    assert f"mlseg-train {words} " in text
+    answer = run(*words.replace("/my/ACDC", "data/raw/acdc").split())
+    assert (answer.code, [line for line in answer.err if "job" not in line]) == (0, [])
+
+
+def test_a_command_without_words_of_its_own(repo_root):
+    assert format_help("it", "train").startswith("it trains")
