@@ -108,9 +108,9 @@ def test_a_traceback_that_cannot_be_written_is_not_one_more_error(tmp_path, monk
     with Reporter(prog="it") as reporter:
         raise KeyError("boom")
     assert reporter.code == FAILED
-    assert capsys.readouterr().err == (
-        "it: internal error: KeyError: 'boom'. The traceback could not be written to mlseg-error.log; please report it.\n"
-    )
+    said = capsys.readouterr().err
+    assert said.startswith("it: internal error: KeyError: 'boom'. The traceback could not be written to mlseg-error")
+    assert len(said.splitlines()) == 1
 
 
 def test_tracebacks_of_several_jobs_stand_in_one_file(tmp_path):

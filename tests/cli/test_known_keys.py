@@ -89,11 +89,5 @@ def _plain(tree):
 
 
 def test_values_are_shown_as_they_are_typed():
-    assert [show(v) for v in (None, True, False, 1.5, "a b", [1, 2])] == [
-        "null",
-        "true",
-        "false",
-        "1.5",
-        "'a b'",
-        "[1,2]",
-    ]
+    values = (None, True, False, 1.5, "a b", [1, 2])
+    assert [show(value) for value in values] == ["null", "true", "false", "1.5", "'a b'", "[1,2]"]

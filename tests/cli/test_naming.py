@@ -57,19 +57,17 @@ def test_the_directory_says_what_differs(compose, words, expected):
     ("experiment", "typed"),
     [
         (
-            ["experiment=acdc_quick"],
-            ["data=acdc", "loss=mbls", "data.split=random", "loss.margin=5", "trainer.max_epochs=12"]
-            + ["scheduler.step_size=6"],
+            "experiment=acdc_quick",
+            "data=acdc loss=mbls data.split=random loss.margin=5 trainer.max_epochs=12 scheduler.step_size=6",
         ),
         (
-            ["experiment=demo"],
-            ["data=phantom", "loss=mbls", "loss.margin=5", "model.widths=[16,32,64,128,256]", "trainer.max_epochs=6"]
-            + ["scheduler.step_size=4"],
+            "experiment=demo",
+            "data=phantom loss=mbls loss.margin=5 model.widths=[16,32,64,128,256] scheduler.step_size=4",
         ),
     ],
 )
 def test_an_experiment_and_its_settings_typed_by_hand_are_one_run(compose, experiment, typed):
-    one, other = compose(*experiment), compose(*typed)
+    one, other = compose(experiment), compose(*typed.split())
     assert run_directory(one.cfg, one.choices) == run_directory(other.cfg, other.choices)
     assert claim(one.cfg) == claim(other.cfg)
 

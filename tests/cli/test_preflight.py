@@ -130,9 +130,8 @@ def test_every_choice_and_experiment_as_it_is_shipped_is_right(problems, workpla
 
 
 def test_all_problems_come_at_once(compose):
-    job = compose(
-        "loss=mbls", "loss.margin=-1", "seed=x", "data.root=/nowhere", "trainer.amp=fp16", "trainer.device=cpu"
-    )
+    words = "loss=mbls loss.margin=-1 seed=x data.root=/nowhere trainer.amp=fp16 trainer.device=cpu"
+    job = compose(*words.split())
     with pytest.raises(ConfigError) as error:
         check_config(job.cfg, job.choices)
     keys = {line.split(":")[0] for line in str(error.value).splitlines()}
