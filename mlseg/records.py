@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -68,21 +69,39 @@ def read_scores(path: Path) -> list[Score]:
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise RunError(f"{path}: columns must be {', '.join(COLUMNS)}, got {reader.fieldnames}. Evaluate the run again.")
+            raise RunError(
+                f"{path}: columns must be {', '.join(COLUMNS)}, got {reader.fieldnames}. Evaluate the run again."
+            )
         return [Score(**{**row, "value": float(row["value"]), "n": int(row["n"])}) for row in reader]  # type: ignore[arg-type]
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file through a temporary one that is synced and renamed, so that no reader ever sees half of it."""
+    """Write a text file in one step. Raises RunError if it cannot be written."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; at the end it is synced and takes its name, so no reader sees half.
+
+    Raises:
+        RunError: it cannot be written (full disk, no permission); what stood at `path` is untouched.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
+        yield temporary
+        with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror or error}). "
+            "Free space or choose another place, then type the same command again."
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, record: dict[str, Any]) -> None:

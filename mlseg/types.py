@@ -128,11 +128,12 @@ class CasePrediction:
 class SegLoss(Protocol):
     """A loss: (logits (N,K,*S), target (N,*S)) -> scalar.
 
-    A loss may also have `terms() -> dict[str, Tensor]`: the weighted, detached terms of its last call, which add up to its value;
-    and `margin: float`, the largest logit distance that it leaves alone, which the trainer uses to log the share beyond it.
+    A loss may also have `terms() -> dict[str, Tensor]`, the weighted, detached terms of its last call, which add up to
+    its value; and `margin: float`, the largest logit distance that it leaves alone: the share beyond it is logged.
     """
 
-    def __call__(self, logits: Tensor, target: Tensor) -> Tensor: ...
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        """The scalar loss."""
 
 
 class BatchLoader(Protocol):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from mlseg.cli.build import Data
     from mlseg.engine.run_directory import RunDirectory
     from mlseg.engine.trainer import Progress
+    from mlseg.report.run_report import Programs
 
 RECORD_VERSION = 1
 
@@ -40,7 +44,7 @@ def train(cfg: DictConfig, info: AppInfo) -> int:
             print(f"{run.path}: done already ({epochs} epochs). A larger trainer.max_epochs goes on from there.")
         else:
             _run(cfg, info, run)
-        report_run(run.path)
+        report_run(run.path, programs=_find_programs())
     return 0
 
 
@@ -151,3 +155,21 @@ def _write_record(
             "software": describe_software(),
         },
     )
+
+
+def _find_programs() -> Programs:
+    """How this process was called, and TensorBoard beside its Python where that is not on the PATH."""
+    from mlseg.report.run_report import Programs
+
+    script, tensorboard = Path(sys.argv[0]), Path(sys.executable).with_name("tensorboard")
+    return Programs(
+        train=(_shorten(Path(sys.executable)), str(script)) if script.suffix == ".py" else ("mlseg-train",),
+        tensorboard=(_shorten(tensorboard),),
+    )
+
+
+def _shorten(path: Path) -> str:
+    """The path from here where it lies below, the bare name of what the PATH finds."""
+    if shutil.which(path.name) == str(path):
+        return path.name
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -52,7 +52,10 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             self._acquire()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise RunError(
+                f"{self.path}: cannot write the run directory ({error.strerror}). "
+                "Free space or give run_dir=..., then type the same command again."
+            ) from error
         try:
             self.pin(CLAIM, configuration, what="a run with another configuration")
         except RunError:
@@ -74,23 +77,11 @@ class RunDirectory:
         if path.exists():
             self._compare(read_json(path), wanted, what)
             return
-        try:
-            write_json(path, wanted)
-        except OSError as error:
-            raise self._unwritable(error) from error
+        write_json(path, wanted)
 
     def write_config(self, text: str) -> None:
         """Keep the whole resolved configuration as config.yaml."""
-        try:
-            write_text(self.path / "config.yaml", text)
-        except OSError as error:
-            raise self._unwritable(error) from error
-
-    def _unwritable(self, error: OSError) -> RunError:
-        return RunError(
-            f"{self.path}: cannot write the run directory ({error.strerror}). "
-            "Free space or give run_dir=..., then type the same command again."
-        )
+        write_text(self.path / "config.yaml", text)
 
     def _acquire(self) -> None:
         # A lock of the kernel's: it goes with the process, however that ends.
@@ -155,10 +146,7 @@ class RunDirectory:
             "updated": _clock(time.time()),
             **details,
         }
-        try:
-            write_json(self.path / STATUS, record)
-        except OSError as error:
-            raise self._unwritable(error) from error
+        write_json(self.path / STATUS, record)
 
     def open_log(self) -> logging.Logger:
         """The run's logger: to train.log with times. A second call opens no second file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import numpy as np
 
 from mlseg.checks import RunError
 from mlseg.functional.bins import BinCounts
+from mlseg.records import replacing
 
 BINS_VERSION = 1
 _STACKED = ("counts", "hits", "sums", "total")
@@ -43,15 +43,8 @@ def write_bins(path: Path, bins: Mapping[tuple[str, str, str], BinCounts]) -> No
     if parts:
         stored.update({name: np.concatenate([part[name] for part in parts]) for name in _STACKED})
         stored.update({name: np.array([part[name] for part in parts]) for name in ("edges", "scale")})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez_compressed(file, **stored)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **stored)
 
 
 def read_bins(path: Path) -> dict[BinsKey, BinCounts]:

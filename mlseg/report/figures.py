@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from mlseg.checks import RunError
 from mlseg.functional.bins import BinCounts, ReliabilityCurve, compute_ece, reliability_curve
+from mlseg.records import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,13 +70,8 @@ def draw_reliability(
     import matplotlib
 
     figure = build_reliability(bins_by_region, title=title, bins=bins, n_cases=n_cases)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with matplotlib.rc_context(STYLE):
-            figure.savefig(temporary, format="png", dpi=DPI)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, matplotlib.rc_context(STYLE):
+        figure.savefig(temporary, format="png", dpi=DPI)
 
 
 def build_reliability(

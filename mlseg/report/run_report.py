@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,20 @@ from mlseg.report.markdown import write_summary
 from mlseg.report.summary import summarise
 
 
-def report_run(run_dir: Path) -> None:
-    """Draw the reliability diagram of the headline protocol, write summary.md and print the summary.
+@dataclass(frozen=True, kw_only=True)
+class Programs:
+    """How the programs are called where the reader sits, for commands that can be typed as they are printed."""
+
+    train: tuple[str, ...] = ("mlseg-train",)
+    tensorboard: tuple[str, ...] = ("tensorboard",)
+
+
+def report_run(run_dir: Path, *, programs: Programs | None = None) -> None:
+    """Draw the reliability diagram of each protocol, write summary.md and print the summary.
 
     Args:
         run_dir: a run directory with scores.csv, bins.npz and run.json.
+        programs: how to call what is suggested next.
 
     Raises:
         RunError: one of them cannot be read.
@@ -37,20 +47,35 @@ def report_run(run_dir: Path) -> None:
         # The paper's protocol has no such setting: its authors took 15.
         counted = config["evaluation"][evaluation].get("bins", 15)
         draw_reliability(pooled, run_dir / name, title=title, bins=counted, n_cases=cases)
-    commands = suggest_commands(config, run_dir)
+    commands = suggest_commands(record, run_dir, programs=programs or Programs())
     print_summary(rows, headline=headline, run_dir=run_dir, commands=commands, settings=settings)
 
 
-def suggest_commands(config: dict[str, Any], run_dir: Path) -> dict[str, str]:
-    """What to do next -> the command that does it."""
-    data = config["data"]["name"]
+def suggest_commands(record: dict[str, Any], run_dir: Path, *, programs: Programs) -> dict[str, str]:
+    """What to do next -> the command that does it, as it can be typed here.
+
+    Args:
+        record: run.json.
+        run_dir: where it was.
+    """
+    choices, longer = record["choices"], 2 * record["config"]["trainer"]["max_epochs"]
+    typed = [
+        word for word in record["overrides"] if not word.startswith(("trainer.max_epochs=", "run_dir=", "run_name="))
+    ]
+
+    def train(*words: str, without: str = "") -> str:
+        kept = [word for word in typed if not without or not word.startswith(without)]
+        return shlex.join([*programs.train, *kept, *words])
+
     commands = {
-        "watch the curves and images": f"tensorboard --logdir {shlex.quote(str(run_dir))}",
-        "train longer": f"... trainer.max_epochs={2 * config['trainer']['max_epochs']}",
+        "open TensorBoard": shlex.join([*programs.tensorboard, "--logdir", str(run_dir)]),
+        "train longer, from here on": train(f"trainer.max_epochs={longer}"),
     }
-    if data == "phantom":
-        commands["train on real ACDC"] = "python train.py loss=mbls model=unet data=acdc data.root=/path/to/ACDC"
-    else:
-        commands["compare with plain cross-entropy"] = f"python train.py loss=ce data={data}"
-    commands["sweep the margin"] = f"python train.py -m loss=mbls loss.margin=3,5,8,10 data={data}"
+    if choices["loss"] == "mbls":
+        commands["sweep the margin"] = train("loss.margin=3,5,8,10", "-m", without="loss.margin=")
+    if "experiment" not in choices and choices["loss"] != "ce":
+        commands["compare with cross-entropy"] = train("loss=ce", without="loss")
+    if choices["data"] == "phantom":
+        quick = [*programs.train, "experiment=acdc_quick", "data.root=/path/to/ACDC"]
+        commands["train on real ACDC"] = shlex.join(quick)
     return commands

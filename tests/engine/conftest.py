@@ -80,7 +80,7 @@ class Batches:
 
 @pytest.fixture
 def make_trainer(tmp_path: Path) -> Callable[..., Trainer]:
-    """Build a trainer; keyword arguments replace its parts, `settings` those of TrainerSettings, `sgd` is the rate of plain SGD in Adam's place."""
+    """Build a trainer; keyword arguments replace its parts, `settings` its settings, `sgd` (a rate) its Adam."""
 
     def make(
         *,

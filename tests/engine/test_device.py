@@ -30,7 +30,7 @@ def test_fp16_needs_a_gpu() -> None:
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match="trainer.device"):
+    with pytest.raises(ConfigError, match=r"trainer\.device"):
         choose_compute(TrainerSettings(device="cuda:99"))
     with pytest.raises(ConfigError, match=r"must be auto, cpu, cuda, cuda:N or mps, got 'gpu'"):
         choose_compute(TrainerSettings(device="gpu"))

@@ -18,7 +18,7 @@ def write_run(run_dir, make_scores, make_counts):
         "trainer": {"max_epochs": 6},
         "evaluation": {"default": protocol, "paper": {}},
     }
-    record = {"config": config, "protocols": ["default", "paper"], "choices": {"data": "phantom"}}
+    record = {"config": config, "protocols": ["default", "paper"], "choices": {"data": "phantom", "loss": "mbls"}}
     write_json(run_dir / "run.json", {**record, "overrides": ["experiment=demo", "loss.margin=5"]})
     write_scores(run_dir / "scores.csv", make_scores())
     counts = make_counts([0.6, 0.7, 0.99], [1, 0, 1])
@@ -35,6 +35,8 @@ def test_a_run_gets_its_summary_and_its_figures(make_scores, make_counts, tmp_pa
     assert "20 equal bins" in text
     assert "within 4 mm" in text
     assert "tensorboard --logdir" in text
+    assert "mlseg-train experiment=demo loss.margin=5 trainer.max_epochs=12" in text
+    assert "mlseg-train experiment=demo loss.margin=3,5,8,10 -m" in text
     assert "within 4 mm" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
