@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from mlseg.checks import check_arguments
 from mlseg.functional.margins import logit_distances
@@ -50,7 +49,7 @@ class MbLSLoss(VoxelwiseLoss):
 
     def voxel_terms(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """-log s_y and alpha * mean_k max(0, d_k - margin)."""
-        excess = F.relu(logit_distances(logits) - self.margin)
+        excess = logit_distances(logits).sub_(self.margin).relu_()
         return {
             "ce": negative_log_likelihood(logits.log_softmax(dim=1), target),
             "margin": self.alpha * excess.mean(dim=1),

@@ -70,23 +70,21 @@ def test_norms(norm, kinds, dims):
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in net.parameters())
 
 
-def test_the_skip_follows_the_upsampled_channels():
+def test_pooling_upsampling_and_skip_by_hand():
     net = UNet(1, 2, widths=(1, 1), strides=(2,))
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.zeros_(module.weight)
-            nn.init.zeros_(module.bias)
     with torch.no_grad():
-        net.encoder[0][0].weight[0, 0, 1, 1] = 1  # the skip is the image
-        net.encoder[0][2].weight[0, 0, 1, 1] = 1
-        net.encoder[1][0].bias.fill_(1)  # the lower level is 5 everywhere
-        net.encoder[1][2].weight[0, 0, 1, 1] = 5
-        net.decoder[0][0].weight[0, 0, 1, 1] = 1
+        for conv in (m for m in net.modules() if isinstance(m, nn.Conv2d)):
+            # Each convolution hands its first channel on as it is.
+            conv.weight.zero_()
+            conv.bias.zero_()
+            conv.weight[0, 0, conv.kernel_size[0] // 2, conv.kernel_size[1] // 2] = 1
+        # The decoder adds ten times its second channel, the skip.
         net.decoder[0][0].weight[0, 1, 1, 1] = 10
-        net.decoder[0][2].weight[0, 0, 1, 1] = 1
-        net.head.weight[0] = 1
-    image = torch.rand(1, 1, 4, 4)
-    torch.testing.assert_close(net(image)[:, :1], 5 + 10 * image)
+    image = torch.randn(1, 1, 6, 4, generator=torch.Generator().manual_seed(0))
+    skip = image.clamp(min=0)
+    blocks = skip.unfold(2, 2, 2).unfold(3, 2, 2).amax(dim=(-2, -1))
+    upsampled = blocks.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    torch.testing.assert_close(net(image)[:, :1], upsampled + 10 * skip)
 
 
 def test_channels_last_gives_the_same_logits():
@@ -96,6 +94,15 @@ def test_channels_last_gives_the_same_logits():
     logits = net(image)
     net.to(memory_format=torch.channels_last)
     torch.testing.assert_close(net(image.contiguous(memory_format=torch.channels_last)), logits)
+
+
+def test_groups_divide_the_width():
+    net = UNet(1, 2, norm="group", widths=(4, 12, 16), strides=(2, 2))
+    assert {(m.num_channels, m.num_groups) for m in net.modules() if isinstance(m, nn.GroupNorm)} == {
+        (4, 4),
+        (12, 4),
+        (16, 8),
+    }
 
 
 @pytest.mark.parametrize("size", [(8, 10), (6, 8), (8,), (8, 8, 8)])
