@@ -12,6 +12,8 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from mlseg.checks import RANGES, find_problems
+
 KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]\w*):(?P<value>.*)$")
 ABSOLUTE = re.compile(r"^\s*(/|~|[A-Za-z]:[\\/])|\$\{[^}]*[,:]\s*(/|~)")
 # Keys that need no comment: the component's name, a list of files, and what Hydra defines.
@@ -84,6 +86,18 @@ def test_every_file_binds_as_it_stands(config_file):
     tree = load(config_file)
     for node in nodes(tree):
         check_binding(node, partial=node.get("_partial_", False) or "defaults" in tree)
+
+
+@pytest.mark.parametrize("target", sorted(RANGES))
+def test_every_rule_is_about_an_argument_that_exists(target):
+    assert set(RANGES[target]) <= set(inspect.signature(get_object(target)).parameters)
+
+
+def test_the_values_of_every_choice_keep_the_rules(compose_run, choice):
+    config = OmegaConf.to_container(compose_run(choice), resolve=False)
+    for node in nodes(config):
+        given = {key: value for key, value in node.items() if "${" not in str(value)}
+        assert find_problems(node["_target_"], given) == []
 
 
 def test_a_component_has_a_constructor(compose_run, choice):
