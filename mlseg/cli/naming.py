@@ -63,16 +63,17 @@ def claim(cfg: DictConfig) -> dict[str, Any]:
 
 
 def describe_difference(cfg: DictConfig, choices: Mapping[str, str]) -> str:
-    """What sets a run apart from the defaults of its data set, network and loss, e.g. `margin=5,step_size=6`.
+    """What sets a run apart from the defaults of its data set, network and loss, e.g. `margin-5+step_size-6`.
 
-    Choices of the other groups stand as `optimizer=adamw`, values as <last part of the key>=<value>, with as much of
-    the key before it as it takes to be the only one. "default" if nothing differs.
+    Choices of the other groups stand as `optimizer-adamw`, values as <last part of the key>-<value>, with as much of
+    the key before it as it takes to be the only one. "default" if nothing differs. Without = and comma, which a path on
+    the command line would have to quote.
     """
     base = compose_choices(choices)
     standard = compose_choices({group: choices[group] for group in OWN_PART}).choices
-    words = [f"{group}={choice}" for group, choice in base.choices.items() if standard[group] != choice]
-    words += [f"{label}={_format(value)}" for label, value in _differing_values(cfg, base)]
-    text = ",".join(sorted(_safe(word) for word in words)) or "default"
+    words = [f"{group}-{choice}" for group, choice in base.choices.items() if standard[group] != choice]
+    words += [f"{label}-{_format(value)}" for label, value in _differing_values(cfg, base)]
+    text = "+".join(sorted(_safe(word) for word in words)) or "default"
     if len(text) > MAX_LENGTH:
         text = f"{text[: MAX_LENGTH - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     return text
@@ -134,4 +135,4 @@ def _format(value: Any) -> str:
 
 def _safe(text: str) -> str:
     """A folder name that every file system takes."""
-    return re.sub(r"[^\w.,=+-]+", "-", text, flags=re.ASCII).strip("-.") or "default"
+    return re.sub(r"[^\w.+-]+", "-", text, flags=re.ASCII).strip("-.") or "default"

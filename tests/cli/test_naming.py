@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlseg.cli.compose import compose_config, flatten
+from mlseg.cli.compose import compose_config, find_config_dir, flatten, read_yaml
 from mlseg.cli.naming import INERT_KEYS, MAX_LENGTH, claim, find_collisions, run_directory
 
 
@@ -16,33 +16,34 @@ def cases():
         "": "acdc/unet/ce/default/seed1",
         "seed=7": "acdc/unet/ce/default/seed7",
         "data=phantom loss=mbls": "phantom/unet/mbls/default/seed1",
-        "loss=mbls loss.margin=5": "acdc/unet/mbls/margin=5/seed1",
-        "loss=mbls loss.margin=5.0": "acdc/unet/mbls/margin=5/seed1",
+        "loss=mbls loss.margin=5": "acdc/unet/mbls/margin-5/seed1",
+        "loss=mbls loss.margin=5.0": "acdc/unet/mbls/margin-5/seed1",
         "loss=mbls loss.margin=10": "acdc/unet/mbls/default/seed1",
-        "loss=mbls loss.margin=2.5 data.split=random": "acdc/unet/mbls/margin=2.5,split=random/seed1",
-        "experiment=acdc_quick": "acdc/unet/mbls/margin=5,split=random,step_size=6/seed1",
-        "experiment=acdc_quick scheduler.step_size=50": "acdc/unet/mbls/margin=5,split=random/seed1",
-        "experiment=demo": "phantom/unet/mbls/margin=5,step_size=4,widths=16-32-64-128-256/seed1",
-        "data.crop=[96,128]": "acdc/unet/ce/crop=96-128/seed1",
-        "data.spacing_mm=[1.4,1.4] trainer.compile=true": "acdc/unet/ce/compile=true,spacing_mm=1.4-1.4/seed1",
+        "loss=mbls loss.margin=2.5 data.split=random": "acdc/unet/mbls/margin-2.5+split-random/seed1",
+        "loss=mbls loss.margin=5 data.split=random scheduler.step_size=6 trainer.max_epochs=12": "acdc/unet/mbls/"
+        "margin=5,split=random,step_size=6/seed1",
+        "data=phantom model.widths=[16,32,64,128,256]": "phantom/unet/ce/widths=16-32-64-128-256/seed1",
+        "data=phantom data.split=random": "phantom/unet/ce/default/seed1",
+        "data.crop=[96,128]": "acdc/unet/ce/crop-96-128/seed1",
+        "data.spacing_mm=[1.4,1.4] trainer.compile=true": "acdc/unet/ce/compile-true+spacing_mm-1.4-1.4/seed1",
         "trainer.clip_norm=1e-5 data.clip_percentiles=[0,100]": "acdc/unet/ce/"
-        "clip_norm=1e-05,clip_percentiles=0-100/seed1",
+        "clip_norm-1e-05+clip_percentiles-0-100/seed1",
         # gamma is the scheduler's and the focal loss's: the short name would say neither
-        "loss=fl loss.gamma=2": "acdc/unet/fl/loss.gamma=2/seed1",
-        "loss=fl scheduler.gamma=0.5": "acdc/unet/fl/scheduler.gamma=0.5/seed1",
-        "scheduler.gamma=0.5": "acdc/unet/ce/gamma=0.5/seed1",
+        "loss=fl loss.gamma=2": "acdc/unet/fl/loss.gamma-2/seed1",
+        "loss=fl scheduler.gamma=0.5": "acdc/unet/fl/scheduler.gamma-0.5/seed1",
+        "scheduler.gamma=0.5": "acdc/unet/ce/gamma-0.5/seed1",
         # choices stand for their settings
-        "optimizer=adamw": "acdc/unet/ce/optimizer=adamw/seed1",
-        "optimizer=adamw optimizer.lr=0.01": "acdc/unet/ce/lr=0.01,optimizer=adamw/seed1",
-        "evaluation=paper": "acdc/unet/ce/evaluation=paper/seed1",
+        "optimizer=adamw": "acdc/unet/ce/optimizer-adamw/seed1",
+        "optimizer=adamw optimizer.lr=0.01": "acdc/unet/ce/lr-0.01+optimizer-adamw/seed1",
+        "evaluation=paper": "acdc/unet/ce/evaluation-paper/seed1",
         # what the network takes from the data set is said once
-        "data.num_classes=3": "acdc/unet/ce/data.num_classes=3/seed1",
+        "data.num_classes=3": "acdc/unet/ce/data.num_classes-3/seed1",
         # max_epochs has no name of its own, but cosine's period follows it
         "trainer.max_epochs=300": "acdc/unet/ce/default/seed1",
-        "scheduler=cosine trainer.max_epochs=300": "acdc/unet/ce/T_max=300,scheduler=cosine/seed1",
-        "~scheduler.gamma": "acdc/unet/ce/gamma=null/seed1",
-        "data.split=/some/where/my_split.json": "acdc/unet/ce/split=my_split/seed1",
-        "data.source.orientation='a b:c'": "acdc/unet/ce/orientation=a-b-c/seed1",
+        "scheduler=cosine trainer.max_epochs=300": "acdc/unet/ce/T_max-300+scheduler-cosine/seed1",
+        "~scheduler.gamma": "acdc/unet/ce/gamma-null/seed1",
+        "data.split=/some/where/my_split.json": "acdc/unet/ce/split-my_split/seed1",
+        "data.source.orientation='a b:c'": "acdc/unet/ce/orientation-a-b-c/seed1",
         "run_name=trial seed=3 loss=mbls loss.margin=5": "acdc/unet/mbls/trial/seed3",
     }
 
@@ -53,21 +54,19 @@ def test_the_directory_says_what_differs(compose, words, expected):
     assert run_directory(job.cfg, job.choices) == Path("outputs") / expected
 
 
-@pytest.mark.parametrize(
-    ("experiment", "typed"),
-    [
-        (
-            "experiment=acdc_quick",
-            "data=acdc loss=mbls data.split=random loss.margin=5 trainer.max_epochs=12 scheduler.step_size=6",
-        ),
-        (
-            "experiment=demo",
-            "data=phantom loss=mbls loss.margin=5 model.widths=[16,32,64,128,256] scheduler.step_size=4",
-        ),
-    ],
-)
-def test_an_experiment_and_its_settings_typed_by_hand_are_one_run(compose, experiment, typed):
-    one, other = compose(experiment), compose(*typed.split())
+def spell_out(experiment: str) -> list[str]:
+    """The words that say by hand what an experiment says."""
+    tree = read_yaml(find_config_dir() / "experiment" / f"{experiment}.yaml")
+    entries = [entry for entry in tree.pop("defaults", []) if isinstance(entry, dict)]
+    choices = [f"{key.removeprefix('override /')}={choice}" for entry in entries for key, choice in entry.items()]
+    return choices + [f"{key}={str(value).replace(' ', '')}" for key, value in flatten(tree).items()]
+
+
+@pytest.mark.parametrize("name", [path.stem for path in (find_config_dir() / "experiment").glob("*.yaml")])
+def test_an_experiment_and_its_settings_typed_by_hand_are_one_run(compose, name):
+    one, typed = compose(f"experiment={name}"), spell_out(name)
+    other = compose(*typed)
+    assert len(typed) > 1
     assert run_directory(one.cfg, one.choices) == run_directory(other.cfg, other.choices)
     assert claim(one.cfg) == claim(other.cfg)
 
@@ -81,6 +80,14 @@ def test_the_order_of_the_words_does_not_matter(compose):
 def test_every_inert_key_is_a_setting(compose):
     keys = flatten(compose().tree)
     assert keys.keys() >= INERT_KEYS
+
+
+def test_what_is_held_to_change_no_result():
+    """A run moves to another machine, folder or log, and goes on; whatever else joins them is decided here."""
+    machine = {"data.root", "data.source.root", "data.cache_dir", "data.residency", "data.workers", "trainer.device"}
+    speech = {"trainer.progress", "trainer.log_every", "trainer.image_every"}
+    place = {"output_root", "run_dir", "run_name"}
+    assert machine | speech | place | {"trainer.max_epochs", "evaluation.batch_size"} == INERT_KEYS
 
 
 @pytest.mark.parametrize("key", sorted(INERT_KEYS - {"run_dir", "run_name", "output_root", "data.source.root"}))
