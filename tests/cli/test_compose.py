@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 
 import mlseg
 from mlseg.checks import ConfigError
@@ -93,6 +94,8 @@ def test_a_session_with_configs_of_ones_own(tmp_path):
         assert compose_config(["loss=mine"]).cfg.loss.beta == 1
     with open_session("mlseg-train"):
         assert "mine" not in list_choices("loss")
+        with pytest.raises(HydraException):
+            compose_config(["loss=mine"])
     with pytest.raises(ConfigError, match="--config-dir: no such folder"), open_session("x", extra=Path("nowhere")):
         pass
 

@@ -21,8 +21,8 @@ def cases():
         "loss=mbls loss.margin=10": "acdc/unet/mbls/default/seed1",
         "loss=mbls loss.margin=2.5 data.split=random": "acdc/unet/mbls/margin-2.5+split-random/seed1",
         "loss=mbls loss.margin=5 data.split=random scheduler.step_size=6 trainer.max_epochs=12": "acdc/unet/mbls/"
-        "margin=5,split=random,step_size=6/seed1",
-        "data=phantom model.widths=[16,32,64,128,256]": "phantom/unet/ce/widths=16-32-64-128-256/seed1",
+        "margin-5+split-random+step_size-6/seed1",
+        "data=phantom model.widths=[16,32,64,128,256]": "phantom/unet/ce/widths-16-32-64-128-256/seed1",
         "data=phantom data.split=random": "phantom/unet/ce/default/seed1",
         "data.crop=[96,128]": "acdc/unet/ce/crop-96-128/seed1",
         "data.spacing_mm=[1.4,1.4] trainer.compile=true": "acdc/unet/ce/compile-true+spacing_mm-1.4-1.4/seed1",
