@@ -116,6 +116,7 @@ def run_command(app: App, words: Sequence[str]) -> int:
         else:
             with open_session(app.prog, extra=args.config_dir) as hydra:
                 code = _dispatch(app, hydra, args)
+        sys.stdout.flush()
     return reporter.code or code
 
 
@@ -184,9 +185,10 @@ class _Job:
         code = 0
         with Reporter(prog=self.prog, prefix=title, find_folder=lambda: _find_folder(cfg, info)) as reporter:
             code = self.task(cfg, info) or 0
+        code = reporter.code or code
         if self.multirun and code > 128:
             raise SystemExit(code)  # ended by a signal: that was meant for the whole sweep
-        return JobResult(cfg=cfg, info=info, code=reporter.code or code, error=reporter.message)
+        return JobResult(cfg=cfg, info=info, code=code, error=reporter.message)
 
 
 def _find_folder(cfg: DictConfig, info: AppInfo) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 import traceback
@@ -16,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlseg.checks import ConfigError, MlsegError
 
-FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
+FAILED, MISTAKE, INTERRUPTED, UNHEARD = 1, 2, 130, 141
 LOG = "mlseg-error.log"
 
 
@@ -50,6 +51,11 @@ class Reporter:
             return False
         if not isinstance(error, Exception) and not self.outermost:
             return False
+        if isinstance(error, BrokenPipeError):
+            # Whoever read the output has gone (`| head`): end as quietly as the signal of that name would.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.code = UNHEARD
+            return True
         known = describe_error(error)
         self.code, self.message = known or (FAILED, self._describe_unknown(error))
         if not self.quiet:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from mlseg.checks import COUNT, POSITIVE, RANGES, ConfigError, MlsegError, OneOf, Range, Rule
 from mlseg.cli.compose import flatten, read_choices
@@ -72,10 +72,8 @@ def find_config_problems(cfg: DictConfig, choices: Mapping[str, str] | None = No
 def _drop_echoes(problems: list[str], written: Mapping[str, Any]) -> list[str]:
     """One problem a setting, the first that was found, and none for a mere reference to a setting that has one."""
     first = {problem.split(":", 1)[0]: problem for problem in reversed(problems)}
-    echoes = {
-        key for key in first if str(written.get(key)).removeprefix("${").removesuffix("}") in first.keys() - {key}
-    }
-    return [problem for key, problem in reversed(first.items()) if key not in echoes]
+    references = {f"${{{key}}}" for key in first}
+    return [problem for key, problem in reversed(first.items()) if str(written.get(key)) not in references]
 
 
 def _resolve(node: DictConfig, problems: list[str], prefix: str = "") -> dict[str, Any]:
@@ -87,8 +85,6 @@ def _resolve(node: DictConfig, problems: list[str], prefix: str = "") -> dict[st
             value = node[name]
             is_list = OmegaConf.is_list(value)
             tree[name] = OmegaConf.to_container(value, resolve=True) if is_list else value
-        except InterpolationToMissingValueError:
-            continue  # what it refers to is reported
         except OmegaConfBaseException as error:
             reason = str(error).splitlines()[0].rstrip(".")
             written = node._get_node(name)
