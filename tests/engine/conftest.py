@@ -78,6 +78,16 @@ class Batches:
             )
 
 
+@pytest.fixture(name="tiny_network")
+def provide_network() -> type[TinyNetwork]:
+    return TinyNetwork
+
+
+@pytest.fixture(name="make_case")
+def provide_case() -> Callable[..., PreparedCase]:
+    return make_case
+
+
 @pytest.fixture
 def make_trainer(tmp_path: Path) -> Callable[..., Trainer]:
     """Build a trainer; keyword arguments replace its parts, `settings` its settings, `sgd` (a rate) its Adam."""

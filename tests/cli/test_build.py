@@ -1,0 +1,66 @@
+"""What a composed configuration becomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from mlseg.checks import ConfigError
+from mlseg.cli.build import build, build_data, build_optimizer, build_protocols
+from mlseg.data.phantom import write_phantom_acdc
+
+
+def test_a_component_gets_its_arguments(compose) -> None:
+    loss = build(compose("loss=mbls", "loss.margin=5").cfg.loss)
+    assert (type(loss).__name__, loss.margin) == ("MbLSLoss", 5)
+
+
+def test_the_constructors_own_message_is_kept() -> None:
+    node = OmegaConf.create({"_target_": "mlseg.losses.mbls.MbLSLoss", "margin": -1})
+    with pytest.raises(ConfigError, match=r"^MbLSLoss: margin must be"):
+        build(node)
+
+
+def test_a_wrong_argument_is_one_line() -> None:
+    node = OmegaConf.create({"_target_": "mlseg.losses.mbls.MbLSLoss", "margn": 1})
+    with pytest.raises(ConfigError, match="margn") as caught:
+        build(node)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("scheduler", ["step", "cosine", "constant"])
+def test_every_optimizer_goes_with_every_schedule(compose, optimizer: str, scheduler: str) -> None:
+    cfg = compose(f"optimizer={optimizer}", f"scheduler={scheduler}", "optimizer.lr=0.5", "trainer.max_epochs=4").cfg
+    parameter = torch.nn.Parameter(torch.ones(1))
+    chosen, schedule = build_optimizer(cfg, [parameter])
+    rates = []
+    for _ in range(4):
+        rates.append(chosen.param_groups[0]["lr"])
+        parameter.grad = torch.ones(1)
+        chosen.step()
+        schedule.step()
+    expected = {"step": [0.5] * 4, "constant": [0.5] * 4, "cosine": [0.5, 0.4267767, 0.25, 0.0732233]}
+    assert rates == pytest.approx(expected[scheduler])
+
+
+def test_the_headline_comes_first(compose) -> None:
+    assert [p.name for p in build_protocols(compose().cfg)] == ["default", "paper"]
+    assert [p.name for p in build_protocols(compose("evaluation=paper").cfg)] == ["paper", "default"]
+
+
+def test_only_the_subjects_of_the_split_are_prepared(compose, tmp_path: Path) -> None:
+    root = write_phantom_acdc(tmp_path / "phantom", subjects=6, shape=(3, 32, 30))
+    split = tmp_path / "split.json"
+    split.write_text(
+        '{"name": "mine", "train": ["patient001", "patient002"], "val": ["patient003"], "test": ["patient004"]}'
+    )
+    words = [f"data.root={root}", f"data.cache_dir={tmp_path / 'cache'}", "data.workers=1", f"data.split={split}"]
+    data = build_data(compose("data=phantom", *words).cfg)
+    assert [len(part) for part in (data.train, data.val, data.test)] == [4, 2, 2]
+    assert {case.subject_id for case in data.train} == {"patient001", "patient002"}
+    assert data.facts()["test"] == ["patient004"]
+    assert len(list((tmp_path / "cache").glob("*/patient*"))) == 8

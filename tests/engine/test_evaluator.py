@@ -1,0 +1,85 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mlseg.checks import DataError, RunError
+from mlseg.engine.checkpoint import save_checkpoint
+from mlseg.engine.device import choose_compute
+from mlseg.engine.evaluator import evaluate, load_best
+from mlseg.engine.inference import Inference
+from mlseg.engine.run_directory import RunDirectory
+from mlseg.engine.settings import TrainerSettings
+from mlseg.functional.bins_file import read_bins
+from mlseg.functional.calibration import count_bins
+from mlseg.records import Score, read_scores
+from mlseg.types import CasePrediction, CaseScores
+
+COMPUTE = choose_compute(TrainerSettings(device="cpu", amp="off"))
+INFERENCE = Inference(compute=COMPUTE, crop=(8, 8))
+
+
+class Shapes:
+    """A protocol that scores the number of voxels it is shown."""
+
+    def __init__(self, name: str, grid: str) -> None:
+        self.name, self.grid = name, grid
+
+    def score_case(self, prediction: CasePrediction) -> CaseScores:
+        assert not torch.backends.cudnn.allow_tf32
+        facts: dict[str, Any] = {"frame": prediction.frame, "group": prediction.group, "unit": "1", "n": 1}
+        ids = {"subject_id": prediction.subject_id, "case_id": prediction.case_id}
+        value = float(prediction.target.numel())
+        row = Score(evaluation=self.name, label="all", region="image", metric="voxels", value=value, **ids, **facts)
+        return CaseScores(rows=[row], bins={"image": count_bins(prediction.probs, prediction.target)})
+
+
+def test_every_case_is_judged_by_every_protocol_on_its_grid(tmp_path: Path, tiny_network: Any, make_case: Any) -> None:
+    cases, run = [make_case(0), make_case(1, depth=2)], RunDirectory(tmp_path)
+    protocols = [Shapes("default", "native"), Shapes("paper", "crop")]
+    rows = evaluate(tiny_network(), cases, protocols=protocols, inference=INFERENCE, run=run, show_progress=False)
+    expected = [("case0", "default", 768), ("case0", "paper", 192), ("case1", "default", 512), ("case1", "paper", 128)]
+    assert [(row.case_id, row.evaluation, row.value) for row in rows] == expected
+    assert read_scores(run.scores) == rows
+    bins = read_bins(run.bins)
+    assert {tuple(key) for key in bins} == {(e, "image", c) for e in ("default", "paper") for c in ("case0", "case1")}
+    assert bins[("default", "image", "case0")].voxels == 768  # type: ignore[index]
+
+
+def test_the_network_is_judged_in_eval_mode(tmp_path: Path, tiny_network: Any, make_case: Any) -> None:
+    network = tiny_network(dropout=0.9).train()
+    run = RunDirectory(tmp_path)
+    evaluate(
+        network, [make_case(0)], protocols=[Shapes("a", "crop")], inference=INFERENCE, run=run, show_progress=False
+    )
+    assert not network.training
+
+
+def test_a_network_that_gives_nan_is_an_error_that_names_the_case(
+    tmp_path: Path, tiny_network: Any, make_case: Any
+) -> None:
+    network = tiny_network()
+    torch.nn.init.constant_(network.layers[0].weight, float("nan"))
+    with pytest.raises(DataError, match="NaN"):
+        evaluate(
+            network,
+            [make_case(0)],
+            protocols=[Shapes("a", "crop")],
+            inference=INFERENCE,
+            run=RunDirectory(tmp_path),
+            show_progress=False,
+        )
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_the_best_weights_are_loaded(tmp_path: Path, tiny_network: Any, make_case: Any) -> None:
+    run, trained, fresh = RunDirectory(tmp_path), tiny_network(), tiny_network()
+    with pytest.raises(RunError, match="validation score was undefined in every epoch"):
+        load_best(fresh, run)
+    save_checkpoint(run.best, {"network": trained.state_dict(), "epoch": 7})
+    assert load_best(fresh, run) == 7
+    assert torch.equal(fresh.layers[0].weight, trained.layers[0].weight)
+    save_checkpoint(run.best, {"network": {"layers.0.weight": torch.zeros(1)}, "epoch": 7})
+    with pytest.raises(RunError, match="does not fit the network"):
+        load_best(fresh, run)
