@@ -74,6 +74,7 @@ class App:
         task: called once per job with the configuration and AppInfo; its result is the exit code, None means 0.
         config_name: the primary config, e.g. "train".
         prog: the command's name.
+        typed: how it is typed here, if not by that name: `python train.py`.
         check: finds problems of a composed configuration; called for every job before any runs. None finds none.
         after_sweep: called with the results of all jobs of a sweep.
     """
@@ -81,6 +82,7 @@ class App:
     task: Task
     config_name: str
     prog: str
+    typed: str = ""
     check: Check | None = find_config_problems
     after_sweep: Callable[[Sequence[JobResult]], None] | None = None
 
@@ -94,7 +96,8 @@ def run_app(
     after_sweep: Callable[[Sequence[JobResult]], None] | None = None,
 ) -> NoReturn:
     """Run a task under the command line of this process and exit; the arguments are those of `App`."""
-    app = App(task=task, config_name=config_name, prog=prog, check=check, after_sweep=after_sweep)
+    typed = f"python {sys.argv[0]}" if sys.argv[0].endswith(".py") else ""
+    app = App(task=task, config_name=config_name, prog=prog, typed=typed, check=check, after_sweep=after_sweep)
     sys.exit(run_command(app, sys.argv[1:]))
 
 
@@ -110,7 +113,7 @@ def run_command(app: App, words: Sequence[str]) -> int:
     with Reporter(prog=app.prog, quiet=quiet, outermost=True) as reporter:
         args = _parse_arguments(words)
         if args.help:
-            print(format_help(app.prog, app.config_name))
+            print(format_help(app.prog, app.config_name, typed=app.typed))
         elif args.version:
             print(f"mlseg {mlseg.__version__}")
         else:
@@ -125,7 +128,8 @@ def _dispatch(app: App, hydra: Hydra, args: argparse.Namespace) -> int:
     if args.shell_completion:
         hydra.shell_completion(config_name=app.config_name, overrides=words)
         return 0
-    command = Command(prog=app.prog, config_name=app.config_name, words=tuple(words), multirun=args.multirun)
+    typed, name = app.typed or app.prog, app.config_name
+    command = Command(typed=typed, config_name=name, words=tuple(words), multirun=args.multirun)
     jobs = expand_jobs(command)
     check_words(command, jobs)
     if args.cfg:

@@ -31,12 +31,19 @@ OPTIONS = (
 )
 
 
-def format_help(prog: str, config_name: str) -> str:
-    """The help text of one command."""
+def format_help(prog: str, config_name: str, *, typed: str = "") -> str:
+    """The help text of one command.
+
+    Args:
+        prog: its name.
+        config_name: what it composes, e.g. "train".
+        typed: how it is typed here, if not by its name.
+    """
+    typed = typed or prog
     folder = find_config_dir()
     lines = [f"{prog} {ABOUT[config_name]}" if config_name in ABOUT else prog, ""]
     lines += [
-        f"usage: {prog} [-m] [group=choice ...] [setting=value ...]",
+        f"usage: {typed} [-m] [group=choice ...] [setting=value ...]",
         "",
         "Groups and choices (* is the default):",
     ]
@@ -45,7 +52,7 @@ def format_help(prog: str, config_name: str) -> str:
         names = sorted(path.stem for path in (folder / group).glob("*.yaml"))
         lines.append(f"  {group:<12}{', '.join(f'*{name}' if name == choice else name for name in names)}")
     examples = EXAMPLES.get(config_name, ())
-    lines += ["", "Examples:", *_align([(f"{prog} {words}", what) for words, what in examples])] if examples else []
+    lines += ["", "Examples:", *_align([(f"{typed} {words}", what) for words, what in examples])] if examples else []
     lines += ["", "Options:", *_align(OPTIONS)]
     lines += (
         ["", "Results:", *(f"  {line}" for line in RESULTS[config_name].splitlines())] if config_name in RESULTS else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -24,13 +25,13 @@ class Command:
     """A command line as it was typed.
 
     Args:
-        prog: the command, for remedies that can be typed.
+        typed: how the command is typed, for remedies.
         config_name: the configuration it composes.
         words: the overrides.
         multirun: True for a sweep.
     """
 
-    prog: str
+    typed: str
     config_name: str
     words: tuple[str, ...]
     multirun: bool
@@ -109,8 +110,7 @@ def _describe_sweep(override: Override, command: Command) -> str:
         standard = None
     if isinstance(standard, list):
         return f"{line}: a list is written in brackets. Write {key}=[{values}]."
-    others = " ".join(command.words)
-    return f"{line}: several values make a sweep, which needs -m. Type {command.prog} -m {others}."
+    return f"{line}: several values make a sweep, which needs -m. Type {_join_command(command.typed, command.words)}."
 
 
 def _describe_choice(override: Override) -> str | None:
@@ -164,8 +164,8 @@ def _describe_mismatch(
         without, with_it = (_values_of(group, jobs) for jobs in (lacking, having))
         if without and with_it and not set(without) & set(with_it):
             rest = [other for other in command.words if other not in (word, setting)]
-            first = _join_command(command.prog, [f"{group}={','.join(without)}", *rest])
-            second = _join_command(command.prog, [f"{group}={','.join(with_it)}", setting, *rest])
+            first = _join_command(command.typed, [f"{group}={','.join(without)}", *rest])
+            second = _join_command(command.typed, [f"{group}={','.join(with_it)}", setting, *rest])
             return (
                 f"{setting}: {group}={','.join(without)} has no such setting, only {group}={','.join(with_it)} has. "
                 f"Type two commands, `{first}` and `{second}`, or sweep over experiment=... that each set their own."
@@ -177,9 +177,9 @@ def _values_of(group: str, jobs: Sequence[Sequence[Override]]) -> list[str]:
     return list(dict.fromkeys(str(o.value()) for job in jobs for o in job if o.key_or_group == group))
 
 
-def _join_command(prog: str, words: Sequence[str]) -> str:
+def _join_command(typed: str, words: Sequence[str]) -> str:
     sweep = any(_parse(word).is_sweep_override() for word in words)
-    return " ".join([prog, *(["-m"] if sweep else []), *words])
+    return f"{typed} {shlex.join([*(['-m'] if sweep else []), *words])}"
 
 
 def _describe_unknown(key: str, base: Composition, groups: list[str]) -> str:

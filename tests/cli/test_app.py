@@ -115,6 +115,12 @@ def test_options_that_are_none(run, words, message):
     assert answer.err[0].startswith(f"mlseg-train: {message}")
 
 
+def test_remedies_are_commands_as_they_are_typed_here(run):
+    assert run("seed=1,2", typed="python train.py").err == [
+        "mlseg-train: seed=1,2: several values make a sweep, which needs -m. Type python train.py -m seed=1,2."
+    ]
+
+
 def test_options_that_only_print(run):
     def never(cfg, info):
         raise AssertionError

@@ -38,5 +38,9 @@ def test_the_examples_can_be_typed(run, text, workplace, words):
     assert (answer.code, [line for line in answer.err if "job" not in line]) == (0, [])
 
 
-def test_a_command_without_words_of_its_own(repo_root):
-    assert format_help("it", "train").startswith("it trains")
+def test_the_command_is_shown_as_it_is_typed():
+    text = format_help("it", "train", typed="python it.py")
+    assert text.startswith("it trains")
+    assert "usage: python it.py [-m]" in text
+    assert "  python it.py experiment=demo " in text
+    assert "usage: it [-m]" in format_help("it", "train")

@@ -20,85 +20,84 @@ def problems(compose):
     return find
 
 
-def cases():
-    """One word of a command line with loss=mbls -> the problem."""
-    whole = "must be a whole number"
-    two = "data.crop: must be two whole numbers of at least 1"
-    shares = "data.split_fractions: must be three shares above 0 that add up to 1"
-    rising = "data.clip_percentiles: must be two rising numbers within 0 and 100"
-    device = "trainer.device: must be auto, cpu, mps, cuda or cuda:<number>"
-    return {
-        "loss.margin=-1": "loss.margin: must be a number of at least 0, got -1. Give loss.margin such a value.",
-        "loss.margin=five": "loss.margin: must be a number of at least 0, got 'five'.",
-        "loss.margin=null": "loss.margin: must be a number of at least 0, got null.",
-        "loss.margin=true": "loss.margin: must be a number of at least 0, got true.",
-        "loss.margin=nan": "loss.margin: must be a number of at least 0, got nan.",
-        "optimizer.lr=0": "optimizer.lr: must be a number above 0, got 0.",
-        "optimizer.betas=0.9": "optimizer.betas: must be a list in brackets, got 0.9. The default is [0.9,0.999].",
-        "scheduler.step_size=0": f"scheduler.step_size: {whole} of at least 1, got 0.",
-        "scheduler.step_size=6.0": f"scheduler.step_size: {whole} of at least 1, got 6.0. Write scheduler.step_size=6.",
-        "model.norm=bach": "model.norm: must be one of none, batch, instance, group, got 'bach'.",
-        "model.widths=[32,0]": "model.widths: must be a list with each entry a whole number of at least 1, got [32,0].",
-        "model.in_channels=${data.chanels}": "model.in_channels: must have a value, got '${data.chanels}' "
-        "(Interpolation key 'data.chanels' not found). Give model.in_channels=...",
-        "data.root=???": "data.root: must have a value, got '???' (Missing mandatory value: data.root).",
-        "data.crop=[0,192]": f"{two}, got [0,192]. Give e.g. data.crop=[192,192].",
-        "data.crop=[192]": f"{two}, got [192].",
-        "data.crop=[192,192,8]": f"{two}, got [192,192,8].",
-        "data.crop=192": f"{two}, got 192.",
-        "data.crop=[9.5,192]": f"{two}, got [9.5,192].",
-        "data.crop=null": f"{two}, got null.",
-        "data.dims=3": "data.crop: must be three whole numbers of at least 1, got [192,192].",
-        "data.dims=4": "data.dims: must be a whole number in [2, 3], got 4.",
-        "data.num_classes=5": "data.num_classes: must be the number of data.source.labels (4), got 5. "
-        "Give data.num_classes=4, or other labels.",
-        "data.in_channels=2": "data.in_channels: must be the number of data.source.channels (1), got 2.",
-        "data.batch_size=0": f"data.batch_size: {whole} of at least 1, got 0.",
-        "data.num_classes=1": "data.num_classes: must be a whole number of at least 2, got 1.",
-        "data.residency=gpu": "data.residency: must be one of auto, device, memory, disk, got 'gpu'.",
-        "data.workers=0": f"data.workers: {whole} of at least 1 or null, got 0.",
-        "data.split_fractions=[0.5,0.5]": f"{shares}, got [0.5,0.5].",
-        "data.split_fractions=[0.9,0.0,0.1]": f"{shares}, got [0.9,0.0,0.1].",
-        "data.split_fractions=[0.7,0.2,0.2]": f"{shares}, got [0.7,0.2,0.2].",
-        "data.split_seed=x": f"data.split_seed: {whole}, got 'x'.",
-        "data.clip_percentiles=[99,1]": f"{rising}, got [99,1].",
-        "data.clip_percentiles=[0,101]": f"{rising}, got [0,101].",
-        "data.clip_percentiles=[50,50]": f"{rising}, got [50,50].",
-        "data.spacing_mm=[1.4,0]": "data.spacing_mm: must be null or two numbers above 0, got [1.4,0].",
-        "data.spacing_mm=1.4": "data.spacing_mm: must be null or two numbers above 0, got 1.4.",
-        "data.split=acdcc": "data.split: must be acdc, ",
-        "data.split=mine.json": "data.split: must be a split file that exists, got mine.json.",
-        "data.split=5": "data.split: must be random, the name of a split or the path of a split file, got 5.",
-        "data.name=5": "data.name: must be a word, got 5. The default is 'acdc'.",
-        "data.root=/nowhere": "data.root: no such folder '/nowhere'. Give data.root=/path/to/ACDC, or write the "
-        "phantom with mlseg-phantom and give data=phantom.",
-        "data.root=null": "data.root: must be a folder, got null.",
-        "seed=-1": f"seed: {whole} of at least 0, got -1.",
-        "seed=1.5": f"seed: {whole} of at least 0, got 1.5.",
-        "evaluation.checkpoint_score=auc": "evaluation.checkpoint_score: must be one of dice, iou, last, got 'auc'.",
-        "evaluation.inference=half": "evaluation.inference: must be one of full, window, got 'half'.",
-        "evaluation.precision=fp16": "evaluation.precision: must be one of float32, bf16, got 'fp16'.",
-        "evaluation.protocols=[defualt]": "evaluation.protocols: must be protocols out of default, paper, got "
-        "'defualt'. Did you mean default?",
-        "evaluation.protocols=[]": "evaluation.protocols: must be a list of different protocols out of default, paper",
-        "evaluation.protocols=[paper,paper]": "evaluation.protocols: must be a list of different protocols",
-        "evaluation.protocols=paper": "evaluation.protocols: must be a list of different protocols",
-        "evaluation.default.bins=7": "evaluation.default.bins: must be a divisor of 300, got 7.",
-        "trainer.amp=half": "trainer.amp: must be one of auto, bf16, fp16, off, got 'half'.",
-        "trainer.device=gpu": f"{device}, got 'gpu'.",
-        "trainer.device=cuda:x": f"{device}, got 'cuda:x'.",
-        "trainer.device=0": f"{device}, got 0.",
-        "trainer.compile=maybe": "trainer.compile: must be true or false, got 'maybe'. The default is false.",
-        "trainer.channels_last=1": "trainer.channels_last: must be true, false or auto, got 1.",
-        "trainer.progress=on": "trainer.progress: must be true, false or auto, got 'on'.",
-        "run_name=a/b": "run_name: must be the name of a folder, got 'a/b'. A whole path goes into run_dir=.",
-        "run_dir=''": "run_dir: must be a folder, got ''.",
-        "~loss": "loss: a run needs one, got none. Give loss=... (see --help).",
-        "~data.batch_size": "data.batch_size: must be there, got nothing. Leave ~data.batch_size out.",
-    }
+WHOLE = "must be a whole number"
+CROP = "data.crop: must be two whole numbers of at least 1"
+SHARES = "data.split_fractions: must be three shares above 0 that add up to 1"
+RISING = "data.clip_percentiles: must be two rising numbers within 0 and 100"
+DEVICE = "trainer.device: must be auto, cpu, mps, cuda or cuda:<number>"
+# One word of a command line with loss=mbls -> the problem.
+CASES = {
+    "loss.margin=-1": "loss.margin: must be a number of at least 0, got -1. Give loss.margin such a value.",
+    "loss.margin=five": "loss.margin: must be a number of at least 0, got 'five'.",
+    "loss.margin=null": "loss.margin: must be a number of at least 0, got null.",
+    "loss.margin=true": "loss.margin: must be a number of at least 0, got true.",
+    "loss.margin=nan": "loss.margin: must be a number of at least 0, got nan.",
+    "optimizer.lr=0": "optimizer.lr: must be a number above 0, got 0.",
+    "optimizer.betas=0.9": "optimizer.betas: must be a list in brackets, got 0.9. The default is [0.9,0.999].",
+    "scheduler.step_size=0": f"scheduler.step_size: {WHOLE} of at least 1, got 0.",
+    "scheduler.step_size=6.0": f"scheduler.step_size: {WHOLE} of at least 1, got 6.0. Write scheduler.step_size=6.",
+    "model.norm=bach": "model.norm: must be one of none, batch, instance, group, got 'bach'.",
+    "model.widths=[32,0]": "model.widths: must be a list with each entry a whole number of at least 1, got [32,0].",
+    "model.in_channels=${data.chanels}": "model.in_channels: must have a value, got '${data.chanels}' "
+    "(Interpolation key 'data.chanels' not found). Give model.in_channels=...",
+    "data.root=???": "data.root: must have a value, got '???' (Missing mandatory value: data.root).",
+    "data.crop=[0,192]": f"{CROP}, got [0,192]. Give e.g. data.crop=[192,192].",
+    "data.crop=[192]": f"{CROP}, got [192].",
+    "data.crop=[192,192,8]": f"{CROP}, got [192,192,8].",
+    "data.crop=192": f"{CROP}, got 192.",
+    "data.crop=[9.5,192]": f"{CROP}, got [9.5,192].",
+    "data.crop=null": f"{CROP}, got null.",
+    "data.dims=3": "data.crop: must be three whole numbers of at least 1, got [192,192].",
+    "data.dims=4": "data.dims: must be a whole number in [2, 3], got 4.",
+    "data.num_classes=5": "data.num_classes: must be the number of data.source.labels (4), got 5. "
+    "Give data.num_classes=4, or other labels.",
+    "data.in_channels=2": "data.in_channels: must be the number of data.source.channels (1), got 2.",
+    "data.batch_size=0": f"data.batch_size: {WHOLE} of at least 1, got 0.",
+    "data.num_classes=1": "data.num_classes: must be a whole number of at least 2, got 1.",
+    "data.residency=gpu": "data.residency: must be one of auto, device, memory, disk, got 'gpu'.",
+    "data.workers=0": f"data.workers: {WHOLE} of at least 1 or null, got 0.",
+    "data.split_fractions=[0.5,0.5]": f"{SHARES}, got [0.5,0.5].",
+    "data.split_fractions=[0.9,0.0,0.1]": f"{SHARES}, got [0.9,0.0,0.1].",
+    "data.split_fractions=[0.7,0.2,0.2]": f"{SHARES}, got [0.7,0.2,0.2].",
+    "data.split_seed=x": f"data.split_seed: {WHOLE}, got 'x'.",
+    "data.clip_percentiles=[99,1]": f"{RISING}, got [99,1].",
+    "data.clip_percentiles=[0,101]": f"{RISING}, got [0,101].",
+    "data.clip_percentiles=[50,50]": f"{RISING}, got [50,50].",
+    "data.spacing_mm=[1.4,0]": "data.spacing_mm: must be null or two numbers above 0, got [1.4,0].",
+    "data.spacing_mm=1.4": "data.spacing_mm: must be null or two numbers above 0, got 1.4.",
+    "data.split=acdcc": "data.split: must be acdc, ",
+    "data.split=mine.json": "data.split: must be a split file that exists, got mine.json.",
+    "data.split=5": "data.split: must be random, the name of a split or the path of a split file, got 5.",
+    "data.name=5": "data.name: must be a word, got 5. The default is 'acdc'.",
+    "data.root=/nowhere": "data.root: no such folder '/nowhere'. Give data.root=/path/to/ACDC, or write the "
+    "phantom with mlseg-phantom and give data=phantom.",
+    "data.root=null": "data.root: must be a folder, got null.",
+    "seed=-1": f"seed: {WHOLE} of at least 0, got -1.",
+    "seed=1.5": f"seed: {WHOLE} of at least 0, got 1.5.",
+    "evaluation.checkpoint_score=auc": "evaluation.checkpoint_score: must be one of dice, iou, last, got 'auc'.",
+    "evaluation.inference=half": "evaluation.inference: must be one of full, window, got 'half'.",
+    "evaluation.precision=fp16": "evaluation.precision: must be one of float32, bf16, got 'fp16'.",
+    "evaluation.protocols=[defualt]": "evaluation.protocols: must be protocols out of default, paper, got "
+    "'defualt'. Did you mean default?",
+    "evaluation.protocols=[]": "evaluation.protocols: must be a list of different protocols out of default, paper",
+    "evaluation.protocols=[paper,paper]": "evaluation.protocols: must be a list of different protocols",
+    "evaluation.protocols=paper": "evaluation.protocols: must be a list of different protocols",
+    "evaluation.default.bins=7": "evaluation.default.bins: must be a divisor of 300, got 7.",
+    "trainer.amp=half": "trainer.amp: must be one of auto, bf16, fp16, off, got 'half'.",
+    "trainer.device=gpu": f"{DEVICE}, got 'gpu'.",
+    "trainer.device=cuda:x": f"{DEVICE}, got 'cuda:x'.",
+    "trainer.device=0": f"{DEVICE}, got 0.",
+    "trainer.compile=maybe": "trainer.compile: must be true or false, got 'maybe'. The default is false.",
+    "trainer.channels_last=1": "trainer.channels_last: must be true, false or auto, got 1.",
+    "trainer.progress=on": "trainer.progress: must be true, false or auto, got 'on'.",
+    "run_name=a/b": "run_name: must be the name of a folder, got 'a/b'. A whole path goes into run_dir=.",
+    "run_dir=''": "run_dir: must be a folder, got ''.",
+    "~loss": "loss: a run needs one, got none. Give loss=... (see --help).",
+    "~data.batch_size": "data.batch_size: must be there, got nothing. Leave ~data.batch_size out.",
+}
 
 
-@pytest.mark.parametrize(("word", "expected"), cases().items(), ids=cases())
+@pytest.mark.parametrize(("word", "expected"), CASES.items(), ids=CASES)
 def test_each_mistake_is_one_problem(problems, word, expected):
     (problem,) = problems("loss=mbls", word)
     assert problem.startswith(expected)
