@@ -1,4 +1,4 @@
-"""`mlseg-phantom root=data/raw/phantom subjects=10 seed=0`: write a synthetic twin of a data set in its official layout."""
+"""`mlseg-phantom root=data/raw/phantom subjects=10 seed=0`: write a synthetic ACDC in its official layout."""
 
 from __future__ import annotations
 

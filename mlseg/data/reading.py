@@ -26,47 +26,51 @@ def read_labelled_case(
     Raises:
         DataError: one line per problem, each beginning with the path of the offending file.
     """
-    problems: list[str] = []
-    if len(files.images) != len(channels):
-        problems.append(
-            f"{files.case_id}: must have {len(channels)} channels ({', '.join(channels)}), "
-            f"got {len(files.images)} files. Download the missing ones."
-        )
-    paths = [*files.images]
-    if files.target is None:
-        problems.append(
-            f"{files.images[0] if files.images else files.case_id}: must have a reference segmentation, got none. "
-            "Download it or remove the case."
-        )
-    else:
-        paths.append(files.target)
+    problems = _file_problems(files, channels)
     volumes: dict[Path, Volume] = {}
-    for path in paths:
+    for path in (*files.images, files.target):
         try:
-            volumes[path] = read_volume(path, orientation=orientation)
+            if path is not None:
+                volumes[path] = read_volume(path, orientation=orientation)
         except DataError as error:
             problems.append(str(error))
-    reference = files.images[0] if files.images else None
+    reference = volumes.get(files.images[0]) if files.images else None
     for path, volume in volumes.items():
-        if reference in volumes and path != reference:
-            problems += _grid_problems(path, volume, volumes[reference])
-        if path != files.target:
-            problems += _image_problems(path, volume.array)
-        else:
-            problems += _target_problems(path, volume.array, labels)
+        if reference is not None:
+            problems += _grid_problems(path, volume, reference)
+        problems += (
+            _target_problems(path, volume.array, labels)
+            if path == files.target
+            else _image_problems(path, volume.array)
+        )
     if problems or files.target is None or reference is None:
         raise DataError("\n".join(problems))
-    first = volumes[reference]
     return Case(
         case_id=files.case_id,
         subject_id=files.subject_id,
         image=np.stack([volumes[path].array.astype(np.float32) for path in files.images]),
         target=np.ascontiguousarray(volumes[files.target].array.astype(np.uint8)),
-        spacing_mm=first.spacing_mm,
-        affine=first.affine,
+        spacing_mm=reference.spacing_mm,
+        affine=reference.affine,
         group=files.group,
         frame=files.frame,
     )
+
+
+def _file_problems(files: CaseFiles, channels: Sequence[str]) -> list[str]:
+    """Is there a file for every channel, and a reference?"""
+    problems = []
+    if len(files.images) != len(channels):
+        problems.append(
+            f"{files.case_id}: must have {len(channels)} channels ({', '.join(channels)}), "
+            f"got {len(files.images)} files. Download the missing ones."
+        )
+    if files.target is None:
+        problems.append(
+            f"{files.images[0] if files.images else files.case_id}: must have a reference segmentation, got none. "
+            "Download it or remove the case."
+        )
+    return problems
 
 
 def _grid_problems(path: Path, volume: Volume, reference: Volume) -> list[str]:

@@ -78,6 +78,19 @@ def test_a_damaged_folder_is_replaced_and_a_whole_one_stays(case: PreparedCase, 
     assert [path.name for path in tmp_path.iterdir()] == ["case"]
 
 
+def test_a_case_appears_in_one_step(case: PreparedCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, steps, rename = tmp_path / "case", [], os.rename
+
+    def watch(source: Path, place: Path) -> None:
+        steps.append((is_whole(source), folder.exists()))
+        rename(source, place)
+
+    monkeypatch.setattr(os, "rename", watch)
+    write_case(folder, case)
+    assert steps == [(True, False)]
+    assert is_whole(folder)
+
+
 def test_a_full_disk_leaves_nothing(case: PreparedCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -149,6 +149,14 @@ def test_probs_come_back_to_the_native_grid_without_a_shift() -> None:
     np.testing.assert_array_equal(probs.argmax(dim=0), prepared.native_target)
 
 
+def test_a_ramp_of_probs_comes_back_exactly_and_sums_to_one() -> None:
+    ramp = ((torch.arange(23) + 0.5) / 23).expand(1, 19, 23)
+    probs = resample_probs(torch.stack([ramp, 1 - ramp]) * 0.999, (19, 41))
+    expected = (torch.arange(41) + 0.5) / 41
+    np.testing.assert_allclose(probs[0, 0, 5, 2:-2], expected[2:-2], atol=1e-6)
+    np.testing.assert_allclose(probs.sum(dim=0), 1, atol=1e-6)
+
+
 def test_probs_on_the_same_grid_are_left_alone() -> None:
     probs = torch.rand(3, 2, 5, 6)
     assert resample_probs(probs, (2, 5, 6)) is probs

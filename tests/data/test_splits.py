@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mlseg
 from mlseg.checks import ConfigError, DataError
 from mlseg.data.splits import PARTS, Split, random_split, read_split, resolve_split, split_problems
 from mlseg.types import CaseFiles
@@ -118,6 +119,15 @@ def test_own_split_files(tmp_path: Path) -> None:
             read_split(path)
     with pytest.raises(ConfigError, match="must be a split file that exists"):
         read_split(tmp_path / "none.json")
+
+
+def test_an_installed_package_reads_its_own_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mlseg/splits").mkdir(parents=True)
+    (tmp_path / "mlseg/splits/mine.json").write_text(json.dumps({"train": ["a"], "val": [], "test": ["b"]}))
+    monkeypatch.setattr(mlseg, "__file__", str(tmp_path / "mlseg/__init__.py"))
+    assert read_split("mine").train == ("a",)
+    with pytest.raises(ConfigError, match="must be mine, random or a path"):
+        read_split("acdc")
 
 
 def test_a_misspelt_split_gets_a_suggestion() -> None:
