@@ -53,7 +53,7 @@ def test_the_headline_comes_first(compose) -> None:
 
 
 def test_only_the_subjects_of_the_split_are_prepared(compose, tmp_path: Path) -> None:
-    root = write_phantom_acdc(tmp_path / "phantom", subjects=6, shape=(3, 32, 30))
+    root = write_phantom_acdc(tmp_path / "phantom", subjects=6, shape=(3, 32, 34))
     split = tmp_path / "split.json"
     split.write_text(
         '{"name": "mine", "train": ["patient001", "patient002"], "val": ["patient003"], "test": ["patient004"]}'
