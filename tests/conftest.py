@@ -17,10 +17,10 @@ def repo_root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """The folder with golden numbers and real data: $MLSEG_SHARED, or `shared` beside the checkout; skips loudly without it."""
+    """The folder with golden numbers and real data: $MLSEG_SHARED, or `shared` beside the checkout."""
     folder = Path(os.environ.get("MLSEG_SHARED", ROOT.parent / "shared"))
     if not folder.is_dir():
-        pytest.skip(f"no golden numbers or real data at {folder}: set MLSEG_SHARED to the folder that holds golden/ and realdata/")
+        pytest.skip(f"no golden numbers or real data at {folder}: set MLSEG_SHARED to where golden/ and realdata/ are")
     return folder
 
 

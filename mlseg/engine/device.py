@@ -48,12 +48,9 @@ class Compute:
 
     def place(self, module: nn.Module) -> nn.Module:
         """Move a network to the device and into the memory order."""
-        return module.to(
-            self.device, memory_format=torch.channels_last if self._is_2d(module) else torch.preserve_format
-        )
-
-    def _is_2d(self, module: nn.Module) -> bool:
-        return self.channels_last and all(p.dim() <= 4 for p in module.parameters())
+        module = module.to(self.device)
+        is_2d = all(parameter.dim() <= 4 for parameter in module.parameters())
+        return module.to(memory_format=torch.channels_last) if self.channels_last and is_2d else module
 
     def arrange(self, image: torch.Tensor) -> torch.Tensor:
         """Move an image batch (N,C,*S) to the device and into the memory order."""

@@ -17,6 +17,9 @@ from mlseg.engine.checkpoint import bare_network
 from mlseg.engine.device import Compute
 from mlseg.types import CasePrediction, PreparedCase
 
+# Encoders of segmentation-models-pytorch halve an image five times.
+LIBRARY_STRIDE = 32
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inference:
@@ -76,7 +79,7 @@ class Inference:
             return forward(network, window, self.compute).float().softmax(dim=1)
 
         with torch.inference_mode():
-            probs = sliding_window_inference(
+            summed = sliding_window_inference(
                 torch.from_numpy(np.array(image)).to(self.compute.device),
                 self.crop,
                 self.batch_size,
@@ -85,6 +88,7 @@ class Inference:
                 mode="gaussian",
                 padding_mode="replicate",
             )
+        probs = torch.as_tensor(summed)
         probs = probs / probs.sum(dim=1, keepdim=True)
         return probs.movedim(0, 1).contiguous()
 
@@ -103,10 +107,16 @@ class Inference:
 
 def forward(network: nn.Module, image: Tensor, compute: Compute) -> Tensor:
     """Logits (N,K,*S) of images (N,C,*S) of any size, in the precision of `compute`, for training and inference."""
-    padded = pad_to_stride(compute.arrange(image), bare_network(network).stride)
+    padded = compute.arrange(pad_to_stride(image, find_stride(network, image.dim() - 2)))
     with compute.autocast():
         logits = network(padded)
     return logits[(..., *(slice(0, n) for n in image.shape[2:]))]
+
+
+def find_stride(network: nn.Module, dims: int) -> tuple[int, ...]:
+    """What image sizes must be multiples of, per axis: the network's `stride`, or 32 where a library's has none."""
+    stride = getattr(bare_network(network), "stride", LIBRARY_STRIDE)
+    return (stride,) * dims if isinstance(stride, int) else tuple(stride)
 
 
 def pad_to_stride(image: Tensor, stride: Sequence[int]) -> Tensor:

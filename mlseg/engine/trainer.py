@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +76,7 @@ class Trainer:
         self.loader, self.cases, self.inference = loader, cases, inference
         self.settings, self.compute, self.run = settings, compute, run
         self.checkpoint_score, self.seed = checkpoint_score, seed
-        self.compiled = torch.compile(network) if settings.compile else network
+        self.compiled = cast(nn.Module, torch.compile(network)) if settings.compile else network
         self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.needs_scaler)
         self.progress = Progress()
         self.logger = logging.getLogger("mlseg.run")

@@ -81,7 +81,7 @@ def predict_slices(
         Up to `count` tuples (image (h,w), reference (h,w), prediction (h,w), confidence (h,w)).
     """
     network.eval()
-    rows = []
+    rows: list[tuple[np.ndarray, ...]] = []
     for case in list(cases)[:count]:
         prediction = inference.predict(network, case, grid="crop")
         middle = len(case.image) // 2

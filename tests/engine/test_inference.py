@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mlseg.engine.device import choose_compute
-from mlseg.engine.inference import Inference, pad_to_stride
+from mlseg.engine.inference import Inference, find_stride, pad_to_stride
 from mlseg.engine.settings import TrainerSettings
 from mlseg.types import PreparedCase
 
@@ -73,6 +73,12 @@ def test_a_resampled_case_is_judged_on_the_grid_of_its_file() -> None:
     assert prediction.probs.shape == (2, 5, 40, 44)
     assert prediction.spacing_mm == (10.0, 0.5, 0.45)
     torch.testing.assert_close(prediction.probs.sum(dim=0), torch.ones(5, 40, 44))
+
+
+def test_a_library_network_without_a_stride_gets_multiples_of_32() -> None:
+    assert find_stride(nn.Conv3d(1, 1, 1), 3) == (1, 1, 1)  # torch's layers have a stride of their own
+    assert find_stride(nn.Identity(), 3) == (32, 32, 32)
+    assert find_stride(Pointwise(), 2) == (8, 8)
 
 
 def test_padding_repeats_the_border_at_the_far_ends() -> None:
