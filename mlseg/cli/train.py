@@ -16,7 +16,9 @@ from mlseg.cli.preflight import find_config_problems
 
 if TYPE_CHECKING:
     from mlseg.cli.build import Data
+    from mlseg.engine.device import Compute
     from mlseg.engine.run_directory import RunDirectory
+    from mlseg.engine.settings import TrainerSettings
     from mlseg.engine.trainer import Progress
     from mlseg.report.run_report import Programs
 
@@ -44,7 +46,7 @@ def train(cfg: DictConfig, info: AppInfo) -> int:
             print(f"{run.path}: done already ({epochs} epochs). A larger trainer.max_epochs goes on from there.")
         else:
             _run(cfg, info, run)
-        report_run(run.path, programs=_find_programs())
+    report_run(run.path, programs=_find_programs())
     return 0
 
 
@@ -55,27 +57,30 @@ def _is_done(run: RunDirectory, max_epochs: int) -> bool:
 
 
 def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory) -> None:
-    run.write_status("running", max_epochs=cfg.trainer.max_epochs)
-    logger = run.open_log()
+    if run.status().get("state") != "done":  # a finished run stays one until it is sure that it can go on
+        run.write_status("running", max_epochs=cfg.trainer.max_epochs)
     from mlseg.cli import build
+    from mlseg.engine.device import choose_compute
 
-    run.write_config(build.to_yaml(cfg))
+    settings = build.build(cfg.trainer)
+    compute = choose_compute(settings)
     data = build.build_data(cfg)
     run.pin("data.json", data.facts(), what="a run on other files or another split")
-    logger.info("split %s: %d train, %d validation, %d test cases", *_describe_split(data))
-    _train_and_evaluate(cfg, info, run, data)
+    run.write_status("running", max_epochs=cfg.trainer.max_epochs)
+    run.write_config(build.to_yaml(cfg))
+    run.open_log().info("split %s: %d train, %d validation, %d test cases", *_describe_split(data))
+    _train_and_evaluate(cfg, info, run, data=data, settings=settings, compute=compute)
 
 
-def _train_and_evaluate(cfg: DictConfig, info: AppInfo, run: RunDirectory, data: Data) -> None:
+def _train_and_evaluate(
+    cfg: DictConfig, info: AppInfo, run: RunDirectory, *, data: Data, settings: TrainerSettings, compute: Compute
+) -> None:
     from mlseg.cli import build
     from mlseg.data.slices import SliceLoader
-    from mlseg.engine.device import choose_compute
     from mlseg.engine.evaluator import evaluate, load_best
     from mlseg.engine.seeding import INITIALISATION, seed_generators, use_deterministic_kernels
     from mlseg.engine.trainer import Trainer
 
-    settings = build.build(cfg.trainer)
-    compute = choose_compute(settings)
     if settings.deterministic:
         use_deterministic_kernels()
     seed_generators(cfg.seed, INITIALISATION)

@@ -38,6 +38,7 @@ class RunDirectory:
         self.log = path / "train.log"
         self._lock: IO[str] | None = None
         self._started = time.time()
+        self._began = False
 
     def claim(self, configuration: Mapping[str, Any]) -> None:
         """Take the directory for this configuration before anything else is written.
@@ -110,11 +111,11 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Say in status.json why the run ended, if it did not end well, and let another process have the directory."""
+        """Let another process have the directory; say why the run ended, if it began here and did not end well."""
         try:
-            if isinstance(error, KeyboardInterrupt):
+            if isinstance(error, KeyboardInterrupt) and self._began:
                 self.write_status("interrupted", error="stopped by the user")
-            elif error is not None:
+            elif error is not None and self._began:
                 reason = str(error) if isinstance(error, MlsegError) else f"{type(error).__name__}: {error}"
                 self.write_status("failed", error=reason)
         finally:
@@ -138,6 +139,7 @@ class RunDirectory:
             state: "running", "done", "interrupted" or "failed".
             details: what else to say, e.g. epoch, max_epochs, error.
         """
+        self._began = True
         record = {
             "state": state,
             "pid": os.getpid(),

@@ -149,8 +149,10 @@ class Trainer:
     def _update(self) -> Tensor:
         """One optimizer step. Returns the gradient norm before clipping."""
         self.scaler.unscale_(self.optimizer)
-        limit = self.settings.clip_norm
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), float("inf") if limit is None else limit)
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if self.settings.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(self.network.parameters(), self.settings.clip_norm, norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)

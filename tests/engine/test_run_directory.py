@@ -42,6 +42,11 @@ def test_status_tells_how_the_run_ended(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.claim({})
     with pytest.raises(RunError), run:
+        raise RunError("data: before anything began")
+    assert run.status() == {}
+    run.claim({})
+    run.write_status("running")
+    with pytest.raises(RunError), run:
         raise RunError("training: loss must be finite, got nan")
     assert run.status()["state"] == "failed"
     assert run.status()["error"] == "training: loss must be finite, got nan"

@@ -91,3 +91,4 @@ def test_other_files_under_the_same_name_are_refused(
     words = place.words(f"data.root={other}", "trainer.max_epochs=3")
     assert mlseg_train(words) != 0
     assert "belongs to a run on other files or another split: fingerprint" in capsys.readouterr().err
+    assert json.loads((run_dir / "status.json").read_text())["state"] == "done"
