@@ -110,6 +110,11 @@ def build_protocols(cfg: DictConfig) -> list[EvaluationProtocol]:
     return [build(cfg.evaluation[name]) for name in cfg.evaluation.protocols]
 
 
+def can_grow(cfg: DictConfig) -> bool:
+    """True if a larger trainer.max_epochs continues a run; False if another setting, such as a schedule, follows it."""
+    return "${trainer.max_epochs}" not in OmegaConf.to_yaml(cfg, resolve=False)
+
+
 def to_yaml(cfg: DictConfig) -> str:
     """The whole resolved configuration."""
     return OmegaConf.to_yaml(cfg, resolve=True)

@@ -204,9 +204,9 @@ def _find_evaluation_problems(tree: dict[str, Any]) -> Iterator[str]:
 def _find_run_problems(tree: dict[str, Any]) -> Iterator[str]:
     trainer = tree["trainer"]
     device, amp = trainer.get("device"), trainer.get("amp")
-    if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        yield _state("trainer.device", "auto, cpu, mps, cuda or cuda:<number>", device)
-    elif amp == "fp16" and device in ("cpu", "mps"):
+    if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        yield _state("trainer.device", "auto, cpu, cuda or cuda:<number>", device)
+    elif amp == "fp16" and device == "cpu":
         yield _state("trainer.amp", f"auto, bf16 or off on trainer.device={device}", amp, "fp16 needs a CUDA GPU.")
     for key in ("channels_last", "progress"):
         if trainer.get(key) != "auto" and not isinstance(trainer.get(key), bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,8 @@ from mlseg.cli.naming import claim, run_directory
 from mlseg.cli.preflight import find_config_problems
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mlseg.cli.build import Data
     from mlseg.engine.device import Compute
     from mlseg.engine.run_directory import RunDirectory
@@ -27,6 +30,8 @@ RECORD_VERSION = 1
 
 def main() -> None:
     """Entry point of the command line."""
+    # SIGTERM ends a run as Ctrl-C does: status.json says so, and the same command goes on from the last epoch.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     run_app(train, config_name="train", prog="mlseg-train", check=find_config_problems)
 
 
@@ -41,12 +46,8 @@ def train(cfg: DictConfig, info: AppInfo) -> int:
     run = RunDirectory(run_directory(cfg, info.choices))
     run.claim(claim(cfg))
     with run:
-        if _is_done(run, cfg.trainer.max_epochs):
-            epochs = run.status()["epoch"]
-            print(f"{run.path}: done already ({epochs} epochs). A larger trainer.max_epochs goes on from there.")
-        else:
-            _run(cfg, info, run)
-    report_run(run.path, programs=_find_programs())
+        _run(cfg, info, run)
+        report_run(run.path, programs=_find_programs())
     return 0
 
 
@@ -57,32 +58,37 @@ def _is_done(run: RunDirectory, max_epochs: int) -> bool:
 
 
 def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory) -> None:
+    from mlseg.cli import build
+
     if run.status().get("state") != "done":  # a finished run stays one until it is sure that it can go on
         run.write_status("running", max_epochs=cfg.trainer.max_epochs)
-    from mlseg.cli import build
+    data = build.build_data(cfg)
+    run.pin("data.json", data.facts(), what="a run on other files or another split")
+    if _is_done(run, cfg.trainer.max_epochs):
+        longer = "A larger trainer.max_epochs goes on from there." if build.can_grow(cfg) else ""
+        print(f"{run.path}: done already ({run.status()['epoch']} epochs). {longer}".rstrip())
+        return
     from mlseg.engine.device import choose_compute
 
     settings = build.build(cfg.trainer)
     compute = choose_compute(settings)
-    data = build.build_data(cfg)
-    run.pin("data.json", data.facts(), what="a run on other files or another split")
+    judging = compute.in_precision(cfg.evaluation.precision)
     run.write_status("running", max_epochs=cfg.trainer.max_epochs)
     run.write_config(build.to_yaml(cfg))
     run.open_log().info("split %s: %d train, %d validation, %d test cases", *_describe_split(data))
-    _train_and_evaluate(cfg, info, run, data=data, settings=settings, compute=compute)
+    network, progress = _train(cfg, run, data, settings=settings, compute=compute)
+    _evaluate(cfg, info, run, data=data, network=network, progress=progress, compute=judging)
 
 
-def _train_and_evaluate(
-    cfg: DictConfig, info: AppInfo, run: RunDirectory, *, data: Data, settings: TrainerSettings, compute: Compute
-) -> None:
+def _train(
+    cfg: DictConfig, run: RunDirectory, data: Data, *, settings: TrainerSettings, compute: Compute
+) -> tuple[nn.Module, Progress]:
     from mlseg.cli import build
     from mlseg.data.slices import SliceLoader
-    from mlseg.engine.evaluator import evaluate, load_best
     from mlseg.engine.seeding import INITIALISATION, seed_generators, use_deterministic_kernels
     from mlseg.engine.trainer import Trainer
 
-    if settings.deterministic:
-        use_deterministic_kernels()
+    use_deterministic_kernels(settings.deterministic)
     seed_generators(cfg.seed, INITIALISATION)
     network = compute.place(build.build(cfg.model))
     optimizer, scheduler = build.build_optimizer(cfg, network.parameters())
@@ -110,15 +116,31 @@ def _train_and_evaluate(
         seed=cfg.seed,
     )
     _announce(cfg, run, data, compute, loader)
-    progress = trainer.fit()
-    run.write_status("running", epoch=progress.epoch, max_epochs=settings.max_epochs, phase="evaluation")
-    load_best(network, run)
+    return network, trainer.fit()
+
+
+def _evaluate(
+    cfg: DictConfig,
+    info: AppInfo,
+    run: RunDirectory,
+    *,
+    data: Data,
+    network: nn.Module,
+    progress: Progress,
+    compute: Compute,
+) -> None:
+    from mlseg.cli import build
+    from mlseg.engine.evaluator import evaluate, load_best
+
+    epochs = {"epoch": progress.epoch, "max_epochs": cfg.trainer.max_epochs}
+    run.write_status("running", **epochs, phase="evaluation")
+    load_best(network, run, epoch=progress.best_epoch)
     started = time.perf_counter()
-    exact = build.build_inference(cfg, compute.in_precision(cfg.evaluation.precision))
-    evaluate(network, data.test, protocols=build.build_protocols(cfg), inference=exact, run=run)
-    seconds = time.perf_counter() - started
-    _write_record(cfg, info, run, data, progress, device=compute.device, seconds=seconds)
-    run.write_status("done", epoch=progress.epoch, max_epochs=settings.max_epochs)
+    inference = build.build_inference(cfg, compute)
+    evaluate(network, data.test, protocols=build.build_protocols(cfg), inference=inference, run=run)
+    judged = {**compute.describe(), "seconds": time.perf_counter() - started}
+    _write_record(cfg, info, run, data, progress, judged=judged)
+    run.write_status("done", **epochs)
 
 
 def _describe_split(data: Data) -> tuple[Any, ...]:
@@ -135,11 +157,11 @@ def _announce(cfg: DictConfig, run: RunDirectory, data: Data, compute: Any, load
 
 
 def _write_record(
-    cfg: DictConfig, info: AppInfo, run: RunDirectory, data: Data, progress: Progress, *, device: Any, seconds: float
+    cfg: DictConfig, info: AppInfo, run: RunDirectory, data: Data, progress: Progress, *, judged: dict[str, Any]
 ) -> None:
     from omegaconf import OmegaConf
 
-    from mlseg.engine.device import describe_device
+    from mlseg.cli.build import can_grow
     from mlseg.engine.provenance import describe_software
     from mlseg.records import write_json
 
@@ -155,8 +177,9 @@ def _write_record(
             "best_epoch": progress.best_epoch,
             "best_score": progress.best_score,
             "history": progress.history,
-            "device": describe_device(device),
-            "evaluation_seconds": seconds,
+            "sessions": progress.sessions,
+            "evaluated": judged,
+            "can_grow": can_grow(cfg),
             "software": describe_software(),
         },
     )

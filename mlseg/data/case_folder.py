@@ -44,6 +44,8 @@ def write_case(folder: Path, case: PreparedCase) -> None:
             "bytes": {f"{name}.npy": (temporary / f"{name}.npy").stat().st_size for name in arrays},
         }
         (temporary / META).write_text(json.dumps(meta), encoding="utf-8")
+        for path in temporary.iterdir():
+            _sync(path)
         _put_in_place(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -89,6 +91,12 @@ def remove_leftovers(place: Path) -> None:
                 shutil.rmtree(leftover, ignore_errors=True)
         except FileNotFoundError:
             continue
+
+
+def _sync(path: Path) -> None:
+    """Wait until the file is on the disk: after a power cut a renamed one could otherwise be full of zeros."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def _read_meta(folder: Path) -> dict[str, Any] | None:

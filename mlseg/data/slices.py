@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,9 @@ from mlseg.checks import COUNT, ConfigError, check_range
 from mlseg.data.preprocess import check_size, crop_or_pad
 from mlseg.data.residency import choose_residency
 from mlseg.types import CaseSet, SegBatch
+
+# Cases whose memory maps stay open at a time, two or three files each; systems allow a process 1024 or more.
+OPEN_CASES = 128
 
 
 class SliceLoader:
@@ -51,15 +55,16 @@ class SliceLoader:
         check_range("SliceLoader", "batch_size", batch_size, COUNT)
         self.batch_size, self.seed, self.shuffle, self.drop_last = batch_size, seed, shuffle, drop_last
         self.device = torch.device(device)
-        opened = list(cases)
-        self._case_ids = [case.case_id for case in opened for _ in range(len(case.image))]
-        self._slice_indices = [index for case in opened for index in range(len(case.image))]
+        # One case at a time: a memory map holds a file open, and there may be more cases than files may be.
+        facts = [(case.case_id, len(case.image), case.image.shape[1]) for case in cases]
+        self._case_ids = [case_id for case_id, depth, _ in facts for _ in range(depth)]
+        self._slice_indices = [index for _, depth, _ in facts for index in range(depth)]
         if not self._case_ids:
             raise ConfigError("SliceLoader: cases must hold at least one slice, got none. Check data.split.")
-        channels = opened[0].image.shape[1]
+        channels = facts[0][2]
         needed = len(self._case_ids) * math.prod(self.crop) * (4 * channels + 1)
         self.residency, self.residency_reason = choose_residency(residency, needed, self.device)
-        maps = _DiskSlices([(case.image, case.target) for case in opened], self.crop)
+        maps = _DiskSlices(cases, self.crop, depths=[depth for _, depth, _ in facts], channels=channels)
         self._slices: _Slices = maps if self.residency == "disk" else self._load(maps)
 
     @property
@@ -145,20 +150,20 @@ class _MemorySlices:
 class _DiskSlices:
     """Slices cropped from memory maps when they are asked for, one batch ahead in a thread."""
 
-    def __init__(self, maps: list[tuple[np.ndarray, np.ndarray]], crop: tuple[int, int]) -> None:
-        self.maps, self.crop = maps, crop
-        self.places = [(number, index) for number, (image, _) in enumerate(maps) for index in range(len(image))]
+    def __init__(self, cases: CaseSet, crop: tuple[int, int], *, depths: Sequence[int], channels: int) -> None:
+        self.crop, self.channels = crop, channels
+        self.places = [(number, index) for number, depth in enumerate(depths) for index in range(depth)]
+        self.open_case = lru_cache(OPEN_CASES)(cases.__getitem__)
 
     def gather(self, chunk: Tensor, *, pinned: bool = False) -> tuple[Tensor, Tensor]:
         """Image (n,C,h,w) and target (n,h,w) of these slices, on the CPU."""
         places = [self.places[index] for index in chunk.tolist()]
-        channels = self.maps[0][0].shape[1]
-        image = torch.empty((len(places), channels, *self.crop), dtype=torch.float32, pin_memory=pinned)
+        image = torch.empty((len(places), self.channels, *self.crop), dtype=torch.float32, pin_memory=pinned)
         target = torch.empty((len(places), *self.crop), dtype=torch.uint8, pin_memory=pinned)
         for row, (number, index) in enumerate(places):
-            images, targets = self.maps[number]
-            image.numpy()[row] = crop_or_pad(images[index], self.crop)
-            target.numpy()[row] = crop_or_pad(targets[index], self.crop)
+            case = self.open_case(number)
+            image.numpy()[row] = crop_or_pad(case.image[index], self.crop)
+            target.numpy()[row] = crop_or_pad(case.target[index], self.crop)
         return image, target
 
     def batches(self, chunks: Sequence[Tensor], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

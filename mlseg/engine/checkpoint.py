@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mlseg.checks import RunError
 from mlseg.records import replacing
 
 VERSION = 1
+_FILE_WRITER = re.compile(r"inline_container|PytorchStreamWriter|file write failed")
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -30,18 +32,20 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     with replacing(path) as temporary:
         try:
             torch.save({"version": VERSION, **state}, temporary)
-        except RuntimeError as error:  # so torch reports a full disk
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        except RuntimeError as error:
+            if not _FILE_WRITER.search(str(error)):
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error  # so torch reports a full disk
 
 
-def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint without executing code from it.
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU without executing code from it.
 
     Raises:
         RunError: the file is damaged, holds objects other than tensors and plain types, or is of another version.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(
@@ -50,6 +54,16 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[s
     if not isinstance(state, dict) or state.get("version") != VERSION:
         raise RunError(f"{path}: not a checkpoint of this version of mlseg. Move it away to start anew.")
     return state
+
+
+def settle_best(waiting: Path, best: Path, *, epoch: int) -> None:
+    """Give a waiting checkpoint the name of the best if it is the one of `epoch`, else remove it."""
+    if not waiting.exists():
+        return
+    if load_checkpoint(waiting).get("epoch") == epoch:
+        os.replace(waiting, best)
+    else:
+        waiting.unlink()
 
 
 def bare_network(network: nn.Module) -> nn.Module:

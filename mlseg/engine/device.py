@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,8 +44,16 @@ class Compute:
         return contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
 
     def in_precision(self, precision: str) -> Compute:
-        """The same device for evaluation in "float32" or "bf16"."""
+        """The same device for evaluation in "float32" or "bf16". Raises ConfigError where bf16 is emulated."""
+        if precision == "bf16" and not _multiplies_bf16(self.device):
+            raise ConfigError(
+                f"evaluation.precision: bf16 is emulated on this {self.device.type}. Use evaluation.precision=float32."
+            )
         return dataclasses.replace(self, amp={"float32": "off", "bf16": "bf16"}[precision])
+
+    def describe(self) -> dict[str, Any]:
+        """What run.json records."""
+        return {"device": describe_device(self.device), "amp": self.amp, "channels_last": self.channels_last}
 
     def place(self, module: nn.Module) -> nn.Module:
         """Move a network to the device and into the memory order."""
@@ -75,23 +84,19 @@ def choose_compute(settings: TrainerSettings) -> Compute:
 
 def _choose_device(name: str) -> torch.device:
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(
-            f"trainer.device: must be auto, cpu, cuda, cuda:N or mps, got {name!r}. Choose one."
-        ) from error
+        raise ConfigError(f"trainer.device: must be auto, cpu, cuda or cuda:N, got {name!r}. Choose one.") from error
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if not torch.cuda.is_available() or (device.index or 0) >= count:
             raise ConfigError(
                 f"trainer.device: {name!r} is not there ({count} GPUs found). Use trainer.device=auto or cpu."
             )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("trainer.device: 'mps' is not there. Use trainer.device=auto or cpu.")
+    if device.type not in ("cuda", "cpu"):  # "mps" has no float64, in which losses and scores are added up
+        raise ConfigError(f"trainer.device: must be auto, cpu, cuda or cuda:N, got {name!r}. Choose one.")
     return device
 
 

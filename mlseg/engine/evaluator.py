@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+import torch
 from rich.console import Console
 from rich.progress import track
 from torch import nn
@@ -20,26 +21,39 @@ from mlseg.records import Score, write_scores
 from mlseg.types import CaseSet, EvaluationProtocol
 
 
-def load_best(network: nn.Module, run: RunDirectory) -> int:
-    """Put the weights of best.pt into the network. Returns the epoch that they are from.
+def load_best(network: nn.Module, run: RunDirectory, *, epoch: int) -> None:
+    """Put the weights of best.pt into the network.
+
+    Args:
+        epoch: the best epoch by the run's own record; 0 if it has none.
 
     Raises:
-        RunError: there is no best.pt, because every validation score was undefined, or it does not fit the network.
+        RunError: every validation score was undefined; best.pt is missing, from another epoch, or does not fit.
     """
-    if not run.best.exists():
+    if epoch == 0:
         raise RunError(
-            f"{run.best}: not there, for the validation score was undefined in every epoch. "
+            f"{run.path}: no best epoch, for the validation score was undefined in every epoch. "
             "Use evaluation.checkpoint_score=last, or a split whose validation subjects have foreground."
         )
+    if not run.best.exists():
+        raise RunError(
+            f"{run.best}: not there, though the run wrote it. Restore it, or move last.pt away to start anew."
+        )
     state = load_checkpoint(run.best)
+    if state.get("epoch") != epoch:
+        raise RunError(
+            f"{run.best}: must be from epoch {epoch}, got {state.get('epoch')}. "
+            "Restore it, or move last.pt away to start anew."
+        )
     try:
         bare_network(network).load_state_dict(state["network"])
+    except torch.OutOfMemoryError:
+        raise
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(
             f"{run.best}: does not fit the network ({reason}). Evaluate with the run's own model=."
         ) from error
-    return int(state["epoch"])
 
 
 def evaluate(

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mlseg.checks import RunError
 from mlseg.data.preprocess import crop_or_pad, resample_probs
 from mlseg.engine.checkpoint import bare_network
 from mlseg.engine.device import Compute
@@ -47,6 +48,9 @@ class Inference:
 
         Returns:
             Probabilities (K,D,*) float32 on the device, with the reference on the same grid.
+
+        Raises:
+            RunError: the network's output is not finite.
         """
         if grid == "crop":
             target, spacing = crop_or_pad(case.target, self.crop), case.spacing_mm
@@ -56,6 +60,11 @@ class Inference:
             probs = self._whole(network, np.asarray(case.image))
             if probs.shape[1:] != target.shape:
                 probs = resample_probs(probs, target.shape[-2:])
+        if not bool(torch.isfinite(probs).all()):
+            raise RunError(
+                f"inference: the network's output must be finite, got NaN or infinity for case {case.case_id}. "
+                "Set trainer.amp=off, lower optimizer.lr, or check this case."
+            )
         return CasePrediction(
             case_id=case.case_id,
             subject_id=case.subject_id,

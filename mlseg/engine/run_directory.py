@@ -25,20 +25,22 @@ class RunDirectory:
         path: the directory; made if it is not there.
 
     Attributes:
-        last, best: the checkpoints. scores, record, bins, log: the other files of a run.
+        last, best: the checkpoints. next_best: a best one that last.pt does not know of yet.
+        scores, record, bins, log: the other files of a run.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.last = path / "last.pt"
         self.best = path / "best.pt"
+        self.next_best = path / "best.next.pt"
         self.scores = path / "scores.csv"
         self.bins = path / "bins.npz"
         self.record = path / "run.json"
         self.log = path / "train.log"
         self._lock: IO[str] | None = None
         self._started = time.time()
-        self._began = False
+        self._state = ""
 
     def claim(self, configuration: Mapping[str, Any]) -> None:
         """Take the directory for this configuration before anything else is written.
@@ -87,16 +89,24 @@ class RunDirectory:
     def _acquire(self) -> None:
         # A lock of the kernel's: it goes with the process, however that ends.
         lock = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  (held as long as the run)
+        self._lock = lock
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            lock.close()
+            self.release()
             status = self.status()
             holder = f"process {status.get('pid')} on {status.get('host')}" if status else "another process"
             raise RunError(
                 f"{self.path}: {holder} is training here. Wait for it, or give run_name=... for a second run."
             ) from error
-        self._lock = lock
+        except OSError as error:
+            self.release()
+            raise RunError(
+                f"{self.path}: this file system cannot lock files ({error.strerror}), so two runs could not be told "
+                "apart. Give output_root=... on another one."
+            ) from error
+        for leftover in self.path.glob(".*.tmp"):  # of processes that were killed while writing
+            leftover.unlink(missing_ok=True)
 
     def _compare(self, owned: dict[str, Any], wanted: dict[str, Any], what: str) -> None:
         differing = sorted(key for key in owned.keys() | wanted.keys() if owned.get(key) != wanted.get(key))
@@ -111,11 +121,11 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let another process have the directory; say why the run ended, if it began here and did not end well."""
+        """Let another process have the directory; say why the run ended, if it ran here and did not end well."""
         try:
-            if isinstance(error, KeyboardInterrupt) and self._began:
+            if isinstance(error, KeyboardInterrupt) and self._state == "running":
                 self.write_status("interrupted", error="stopped by the user")
-            elif error is not None and self._began:
+            elif error is not None and self._state == "running":
                 reason = str(error) if isinstance(error, MlsegError) else f"{type(error).__name__}: {error}"
                 self.write_status("failed", error=reason)
         finally:
@@ -139,7 +149,7 @@ class RunDirectory:
             state: "running", "done", "interrupted" or "failed".
             details: what else to say, e.g. epoch, max_epochs, error.
         """
-        self._began = True
+        self._state = state
         record = {
             "state": state,
             "pid": os.getpid(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import numpy as np
@@ -21,7 +22,12 @@ def seed_generators(seed: int, *stream: int) -> None:
     torch.manual_seed(int(state[2]))
 
 
-def use_deterministic_kernels() -> None:
-    """Ask torch for kernels whose result does not change from run to run; slower on GPUs."""
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.backends.cudnn.benchmark = False
+def use_deterministic_kernels(wanted: bool) -> None:
+    """Allow only kernels whose result does not change from run to run (slower on GPUs), or any kernel again.
+
+    An operation that has no such kernel raises RuntimeError when it is called.
+    """
+    if wanted:
+        # cuBLAS reads it when its first handle is made. Source: NVIDIA's notes on reproducibility of cuBLAS.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)

@@ -29,6 +29,7 @@ class StepLog:
         self._tolerate_gradients = tolerate_gradients
         self._steps: list[_Step] = []
         self._sum, self._count = 0.0, 0
+        self._updates, self._skipped = 0, 0
 
     def add(self, number: int, values: Mapping[str, Tensor], case_ids: Sequence[str]) -> None:
         """Remember the detached scalars of batch `number`; "loss" must be among them, "gradient_norm" may be."""
@@ -56,15 +57,28 @@ class StepLog:
                 value = flat[position]
                 position += 1
                 self._check(name, value, step)
+                if name == "gradient_norm":
+                    self._updates += 1
+                    if value - value != 0:  # the scaler skipped this update
+                        self._skipped += 1
+                        continue
                 columns[name].append(value)
         self._sum += sum(columns["loss"])
         self._count += len(columns["loss"])
         self._steps.clear()
-        return {name: sum(column) / len(column) for name, column in columns.items()}
+        return {name: sum(column) / len(column) for name, column in columns.items() if column}
 
     def mean_loss(self) -> float:
         """Mean loss over all flushed batches."""
         return self._sum / self._count if self._count else float("nan")
+
+    def check_updates(self) -> None:
+        """Raise RunError if the loss scaler skipped every update so far: such a network learns nothing."""
+        if self._updates and self._skipped == self._updates:
+            raise RunError(
+                f"training: gradients must be finite, got infinity in all {self._updates} updates of an epoch. "
+                "Set trainer.amp=off or lower optimizer.lr; the last checkpoint is from before this epoch."
+            )
 
     def _check(self, name: str, value: float, step: _Step) -> None:
         if value - value == 0 or (name == "gradient_norm" and self._tolerate_gradients):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from mlseg.checks import ConfigError, RunError
-from mlseg.engine.checkpoint import bare_network, load_checkpoint, save_checkpoint
+from mlseg.engine.checkpoint import bare_network, load_checkpoint, save_checkpoint, settle_best
 from mlseg.engine.device import Compute
+from mlseg.engine.distance_log import DistanceLog
 from mlseg.engine.inference import Inference, forward
 from mlseg.engine.progress import TrainingBar
 from mlseg.engine.run_directory import RunDirectory
@@ -21,7 +22,6 @@ from mlseg.engine.settings import TrainerSettings
 from mlseg.engine.step_log import StepLog
 from mlseg.engine.tracking import Tracker
 from mlseg.engine.validation import Validation, predict_slices, validate
-from mlseg.functional.margins import distance_histogram, share_beyond
 from mlseg.types import BatchLoader, CaseSet, SegBatch, SegLoss
 
 # The share of voxels beyond this distance is logged for losses without a margin. Source: the paper's default m.
@@ -30,13 +30,21 @@ DEFAULT_MARGIN = 10.0
 
 @dataclass
 class Progress:
-    """How far a run has come: whole epochs, optimizer steps, the best validation so far and one record per epoch."""
+    """How far a run has come.
+
+    Args:
+        epoch, step: whole epochs and optimizer steps done.
+        best_score, best_epoch: the validation score that chose best.pt, and its epoch (from 1; 0 before there is one).
+        history: one record per epoch.
+        sessions: device and precision of each process that trained, with its first epoch.
+    """
 
     epoch: int = 0
     step: int = 0
     best_score: float = float("-inf")
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Trainer:
@@ -89,6 +97,8 @@ class Trainer:
         """
         self._resume()
         epochs, batches = self.settings.max_epochs, len(self.loader)
+        if self.progress.epoch < epochs:
+            self.progress.sessions.append({"first_epoch": self.progress.epoch + 1, **self.compute.describe()})
         tracker = Tracker(self.run.path / "tensorboard", first_step=self.progress.step + 1)
         bar = TrainingBar(total=epochs * batches, done=self.progress.epoch * batches, show=self.settings.progress)
         try:
@@ -119,7 +129,7 @@ class Trainer:
         self.compiled.train()
         log = StepLog(tolerate_gradients=self.scaler.is_enabled())
         batches, group, images = len(self.loader), self.settings.accumulate_steps, 0
-        logits = None
+        distances = DistanceLog(float(getattr(self.loss, "margin", DEFAULT_MARGIN)))
         for index, batch in enumerate(self.loader.epoch(epoch)):
             # The last group of an epoch may be shorter; its gradients are averaged over what it has.
             group_size = min(group, batches - index // group * group)
@@ -132,10 +142,11 @@ class Trainer:
             bar.advance(len(batch["image"]))
             if len(log) >= self.settings.log_every or index + 1 == batches:
                 means = log.flush()
+                distances.add(logits)
                 bar.state(loss=f"loss {means['loss']:.4f}")
                 tracker.log_scalars({f"train/{name}": value for name, value in means.items()}, self.progress.step)
-        if logits is not None:
-            self._track_distances(logits, tracker)
+        log.check_updates()
+        distances.track(tracker, self.progress.step)
         return log.mean_loss(), images
 
     def _accumulate(self, batch: SegBatch, group_size: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -186,23 +197,17 @@ class Trainer:
             rows = predict_slices(self.network, self.cases, self.inference, count=4)
             tracker.log_images("validation/image_reference_prediction_confidence", rows, step)
 
-    def _track_distances(self, logits: Tensor, tracker: Tracker) -> None:
-        margin = float(getattr(self.loss, "margin", DEFAULT_MARGIN))
-        counts, edges = distance_histogram(logits)
-        tracker.log_histogram("logits/distance", counts, edges, self.progress.step)
-        share = float(share_beyond(logits, margin))
-        tracker.log_scalars({f"logits/share_beyond_{margin:g}": share}, self.progress.step)
-
     def _save(self, epoch: int, validation: Validation | None) -> None:
-        """best.pt first, then last.pt: killed in between, the epoch is trained again and ends in the same bits."""
+        """A new best waits beside best.pt until last.pt knows of it: killed in between, `_resume` sorts it out."""
         by_score = self.checkpoint_score != "last"
         score = validation.score(self.checkpoint_score) if by_score and validation else float(epoch + 1)
         self.progress.epoch = epoch + 1
         if score > self.progress.best_score:  # False for NaN
             self.progress.best_score, self.progress.best_epoch = score, epoch + 1
             best = {"network": bare_network(self.network).state_dict(), "epoch": epoch + 1}
-            save_checkpoint(self.run.best, {**best, "score": score, "score_name": self.checkpoint_score})
+            save_checkpoint(self.run.next_best, {**best, "score": score, "score_name": self.checkpoint_score})
         save_checkpoint(self.run.last, self._state())
+        settle_best(self.run.next_best, self.run.best, epoch=self.progress.best_epoch)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -210,20 +215,31 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "progress": dict(vars(self.progress)),
+            "progress": asdict(self.progress),
         }
 
     def _resume(self) -> None:
         if not self.run.last.exists():
+            self.run.next_best.unlink(missing_ok=True)
             return
-        state = load_checkpoint(self.run.last, device=self.compute.device)
+        state = load_checkpoint(self.run.last)
         try:
             bare_network(self.network).load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.scheduler.load_state_dict(state["scheduler"])
-            self.scaler.load_state_dict(state["scaler"])
+            if state["scaler"]:  # empty where it was not needed: a run may move between bf16, fp16 and float32
+                self.scaler.load_state_dict(state["scaler"])
             self.progress = Progress(**state["progress"])
+        except torch.OutOfMemoryError:
+            raise
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise RunError(f"{self.run.last}: does not fit this run ({reason}). Move it away to start anew.") from error
+        settle_best(self.run.next_best, self.run.best, epoch=self.progress.best_epoch)
+        if self.progress.epoch > self.settings.max_epochs:
+            done, wanted = self.progress.epoch, self.settings.max_epochs
+            raise ConfigError(
+                f"trainer.max_epochs: this run has {done} epochs already, got {wanted}. "
+                f"Give trainer.max_epochs={done} or more, or run_name=... for a shorter run."
+            )
         self.logger.info("resumed after epoch %d from %s", self.progress.epoch, self.run.last.name)

@@ -1,4 +1,7 @@
-"""What a run looks at after each epoch: overlap and calibration of the validation cases, on the training crop."""
+"""What a run looks at after each epoch: overlap and calibration of the validation cases, on the training crop.
+
+Computed in the training's precision, for speed: the ECE here is a guide. The test evaluation has its own precision.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from torch import nn
 
 from mlseg.engine.inference import Inference
 from mlseg.functional.bins import compute_ece
-from mlseg.functional.calibration import count_bins
-from mlseg.functional.overlap import compute_dice, compute_iou, count_overlap
+from mlseg.functional.calibration import count_bins, find_top_label
+from mlseg.functional.overlap import OverlapCounts, compute_dice, compute_iou, count_overlap
 from mlseg.types import CaseSet
 
 
@@ -21,7 +24,9 @@ class Validation:
     """Scores of the validation cases; NaN where nothing is defined.
 
     Args:
-        dice, iou: mean over foreground labels of the mean over subjects of the mean over a subject's cases.
+        dice: mean over foreground labels of the mean over subjects of the mean over a subject's cases.
+        iou: mean over foreground labels of the overlap of all cases' voxels pooled, as the paper's authors choose
+            their checkpoint.
         ece: top-label, 15 bins, voxels with reference > 0; mean over subjects of the mean over cases.
         dice_per_label: the foreground labels in order.
     """
@@ -37,22 +42,23 @@ class Validation:
 
 
 def validate(network: nn.Module, cases: CaseSet, inference: Inference) -> Validation:
-    """Predict every case on the training crop and score it."""
+    """Predict every case on the training crop and score it. Raises RunError on a prediction that is not finite."""
     network.eval()
-    subjects, dice, iou, ece = [], [], [], []
+    subjects, dice, ece = [], [], []
+    pooled: OverlapCounts | None = None
     for case in cases:
         prediction = inference.predict(network, case, grid="crop")
         target, probs = prediction.target, prediction.probs
-        overlap = count_overlap(probs.argmax(dim=0), target, len(probs))
+        overlap = count_overlap(find_top_label(probs)[1], target, len(probs))
+        pooled = overlap if pooled is None else pooled + overlap
         subjects.append(case.subject_id)
         dice.append(compute_dice(overlap)[1:].cpu().numpy())
-        iou.append(compute_iou(overlap)[1:].cpu().numpy())
         foreground = target > 0
         ece.append([compute_ece(count_bins(probs, target, mask=foreground))] if bool(foreground.any()) else [np.nan])
     per_label = _mean_over_subjects(dice, subjects)
     return Validation(
         dice=_mean(per_label),
-        iou=_mean(_mean_over_subjects(iou, subjects)),
+        iou=float("nan") if pooled is None else _mean(compute_iou(pooled)[1:].cpu().numpy()),
         ece=_mean(_mean_over_subjects(ece, subjects)),
         dice_per_label=tuple(float(value) for value in per_label),
     )
@@ -85,7 +91,7 @@ def predict_slices(
     for case in list(cases)[:count]:
         prediction = inference.predict(network, case, grid="crop")
         middle = len(case.image) // 2
-        confidence, label = prediction.probs[:, middle].max(dim=0)
+        confidence, label = find_top_label(prediction.probs[:, middle])
         image = inference.crop_image(case)[middle, 0]
         rows.append((image, prediction.target[middle].cpu().numpy(), label.cpu().numpy(), confidence.cpu().numpy()))
     return rows

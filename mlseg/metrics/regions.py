@@ -51,7 +51,9 @@ def find_boundary(target: Tensor, spacing_mm: Sequence[float], *, boundary_mm: f
         return near
     # Every border has foreground on one side, so nothing is missed outside the box.
     classes, marked = target[box].to(torch.int16), near[box]
-    for offset in itertools.product(*(range(-size, size + 1) for size in reach)):
+    # Farther than the box is wide no two of its voxels lie apart.
+    reach = [min(steps, size - 1) for steps, size in zip(reach, classes.shape, strict=True)]
+    for offset in itertools.product(*(range(-steps, steps + 1) for steps in reach)):
         length = math.hypot(*(step * width for step, width in zip(offset, spacing_mm, strict=True)))
         # Of the offsets v and -v one is enough: a difference marks both of its voxels.
         if offset <= (0, 0, 0) or length > boundary_mm * SLACK:

@@ -59,22 +59,19 @@ def suggest_commands(record: dict[str, Any], run_dir: Path, *, programs: Program
         run_dir: where it was.
     """
     choices, longer = record["choices"], 2 * record["config"]["trainer"]["max_epochs"]
-    typed = [
-        word for word in record["overrides"] if not word.startswith(("trainer.max_epochs=", "run_dir=", "run_name="))
-    ]
+    place = ("run_dir=", "run_name=")
 
-    def train(*words: str, without: str = "") -> str:
-        kept = [word for word in typed if not without or not word.startswith(without)]
+    def train(*words: str, without: tuple[str, ...] = ()) -> str:
+        kept = [word for word in record["overrides"] if not word.startswith(without)]
         return shlex.join([*programs.train, *kept, *words])
 
-    commands = {
-        "open TensorBoard": shlex.join([*programs.tensorboard, "--logdir", str(run_dir)]),
-        "train longer, from here on": train(f"trainer.max_epochs={longer}"),
-    }
+    commands = {"open TensorBoard": shlex.join([*programs.tensorboard, "--logdir", str(run_dir)])}
+    if record["can_grow"]:
+        commands["train longer, from here on"] = train(f"trainer.max_epochs={longer}", without=("trainer.max_epochs=",))
     if choices["loss"] == "mbls":
-        commands["sweep the margin"] = train("loss.margin=3,5,8,10", "-m", without="loss.margin=")
+        commands["sweep the margin"] = train("loss.margin=3,5,8,10", "-m", without=("loss.margin=", *place))
     if "experiment" not in choices and choices["loss"] != "ce":
-        commands["compare with cross-entropy"] = train("loss=ce", without="loss")
+        commands["compare with cross-entropy"] = train("loss=ce", without=("loss", *place))
     if choices["data"] == "phantom":
         quick = [*programs.train, "experiment=acdc_quick", "data.root=/path/to/ACDC"]
         commands["train on real ACDC"] = shlex.join(quick)

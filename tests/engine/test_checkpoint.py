@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mlseg.checks import RunError
-from mlseg.engine.checkpoint import bare_network, load_checkpoint, save_checkpoint
+from mlseg.engine.checkpoint import bare_network, load_checkpoint, save_checkpoint, settle_best
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
@@ -32,6 +32,28 @@ def test_a_failed_write_leaves_the_previous_checkpoint(tmp_path: Path, monkeypat
     monkeypatch.undo()
     assert load_checkpoint(path)["epoch"] == 1
     assert [item.name for item in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_an_error_that_is_not_the_disks_is_not_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(state: object, file: Path) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        save_checkpoint(tmp_path / "last.pt", {"epoch": 2})
+
+
+def test_a_waiting_best_is_taken_only_if_it_is_the_best(tmp_path: Path) -> None:
+    waiting, best = tmp_path / "best.next.pt", tmp_path / "best.pt"
+    settle_best(waiting, best, epoch=1)
+    assert not best.exists()
+    save_checkpoint(waiting, {"epoch": 2})
+    settle_best(waiting, best, epoch=1)
+    assert list(tmp_path.iterdir()) == []
+    save_checkpoint(waiting, {"epoch": 3})
+    settle_best(waiting, best, epoch=3)
+    assert load_checkpoint(best)["epoch"] == 3
+    assert not waiting.exists()
 
 
 class Malicious:

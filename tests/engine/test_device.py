@@ -32,7 +32,9 @@ def test_fp16_needs_a_gpu() -> None:
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"trainer\.device"):
         choose_compute(TrainerSettings(device="cuda:99"))
-    with pytest.raises(ConfigError, match=r"must be auto, cpu, cuda, cuda:N or mps, got 'gpu'"):
+    with pytest.raises(ConfigError, match=r"must be auto, cpu, cuda or cuda:N, got 'mps'"):
+        choose_compute(TrainerSettings(device="mps"))
+    with pytest.raises(ConfigError, match=r"must be auto, cpu, cuda or cuda:N, got 'gpu'"):
         choose_compute(TrainerSettings(device="gpu"))
 
 
@@ -44,11 +46,15 @@ def test_channels_last_orders_2d_networks_and_images() -> None:
     assert compute.place(nn.Conv3d(3, 4, 3)).weight.is_contiguous()
 
 
-def test_autocast_follows_the_precision() -> None:
+def test_autocast_follows_the_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     compute = choose_compute(TrainerSettings(device="cpu", amp="off"))
     layer, image = nn.Linear(4, 4), torch.zeros(1, 4)
     with compute.autocast():
         assert layer(image).dtype == torch.float32
+    monkeypatch.setattr(module, "_cpu_flags", lambda: frozenset({"avx2"}))
+    with pytest.raises(ConfigError, match="bf16 is emulated"):
+        compute.in_precision("bf16")
+    monkeypatch.setattr(module, "_cpu_flags", lambda: frozenset({"amx_bf16"}))
     with compute.in_precision("bf16").autocast():
         assert layer(image).dtype == torch.bfloat16
 

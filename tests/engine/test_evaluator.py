@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from mlseg.checks import DataError, RunError
+from mlseg.checks import RunError
 from mlseg.engine.checkpoint import save_checkpoint
 from mlseg.engine.device import choose_compute
 from mlseg.engine.evaluator import evaluate, load_best
@@ -61,7 +61,7 @@ def test_a_network_that_gives_nan_is_an_error_that_names_the_case(
 ) -> None:
     network = tiny_network()
     torch.nn.init.constant_(network.layers[0].weight, float("nan"))
-    with pytest.raises(DataError, match="NaN"):
+    with pytest.raises(RunError, match="must be finite, got NaN or infinity for case case0"):
         evaluate(
             network,
             [make_case(0)],
@@ -76,10 +76,14 @@ def test_a_network_that_gives_nan_is_an_error_that_names_the_case(
 def test_the_best_weights_are_loaded(tmp_path: Path, tiny_network: Any, make_case: Any) -> None:
     run, trained, fresh = RunDirectory(tmp_path), tiny_network(), tiny_network()
     with pytest.raises(RunError, match="validation score was undefined in every epoch"):
-        load_best(fresh, run)
+        load_best(fresh, run, epoch=0)
+    with pytest.raises(RunError, match=r"best\.pt: not there, though the run wrote it"):
+        load_best(fresh, run, epoch=7)
     save_checkpoint(run.best, {"network": trained.state_dict(), "epoch": 7})
-    assert load_best(fresh, run) == 7
+    load_best(fresh, run, epoch=7)
     assert torch.equal(fresh.layers[0].weight, trained.layers[0].weight)
+    with pytest.raises(RunError, match=r"best\.pt: must be from epoch 5, got 7"):
+        load_best(fresh, run, epoch=5)
     save_checkpoint(run.best, {"network": {"layers.0.weight": torch.zeros(1)}, "epoch": 7})
     with pytest.raises(RunError, match="does not fit the network"):
-        load_best(fresh, run)
+        load_best(fresh, run, epoch=7)

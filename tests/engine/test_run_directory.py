@@ -51,14 +51,34 @@ def test_status_tells_how_the_run_ended(tmp_path: Path) -> None:
     assert run.status()["state"] == "failed"
     assert run.status()["error"] == "training: loss must be finite, got nan"
     run.claim({})
+    run.write_status("running")
     with pytest.raises(KeyboardInterrupt), run:
         raise KeyboardInterrupt
     assert run.status()["state"] == "interrupted"
     run.claim({})
+    run.write_status("running")
     with pytest.raises(ZeroDivisionError), run:
         raise ZeroDivisionError("division by zero")
     assert run.status()["error"] == "ZeroDivisionError: division by zero"
     assert set(run.status()) >= {"pid", "host", "started", "updated"}
+
+
+def test_a_finished_run_stays_done_whatever_happens_after(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.claim({})
+    run.write_status("done")
+    with pytest.raises(ZeroDivisionError), run:
+        raise ZeroDivisionError
+    assert run.status()["state"] == "done"
+
+
+def test_half_written_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".last.pt.123.tmp").write_text("half")
+    (tmp_path / "last.pt").write_text("whole")
+    run = RunDirectory(tmp_path)
+    run.claim({})
+    run.release()
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pt", ".lock", "claim.json"}
 
 
 def test_facts_are_pinned(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
+import os
 import random
 
 import numpy as np
+import pytest
 import torch
 
-from mlseg.engine.seeding import seed_generators
+from mlseg.engine.seeding import seed_generators, use_deterministic_kernels
 
 
 def draw() -> tuple[float, float, float]:
@@ -24,3 +26,12 @@ def test_streams_and_seeds_differ() -> None:
         seed_generators(*stream)
         draws.update(draw())
     assert len(draws) == 12
+
+
+def test_determinism_is_asked_for_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    use_deterministic_kernels(True)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    use_deterministic_kernels(False)
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -28,6 +28,19 @@ def test_the_first_bad_step_is_named_with_its_cases(name: str, bad: float) -> No
         log.flush()
 
 
+def test_skipped_updates_are_left_out_and_are_an_error_if_there_is_nothing_else() -> None:
+    log, infinite = StepLog(tolerate_gradients=True), torch.tensor(float("inf"))
+    log.check_updates()
+    log.add(1, {"loss": torch.tensor(1.0), "gradient_norm": infinite}, ["a"])
+    assert log.flush() == {"loss": 1.0}
+    with pytest.raises(RunError, match="infinity in all 1 updates"):
+        log.check_updates()
+    log.add(2, {"loss": torch.tensor(1.0), "gradient_norm": torch.tensor(2.0)}, ["a"])
+    log.add(3, {"loss": torch.tensor(1.0), "gradient_norm": infinite}, ["a"])
+    assert log.flush() == {"loss": 1.0, "gradient_norm": 2.0}
+    log.check_updates()
+
+
 def test_a_scaler_deals_with_gradients_but_not_with_losses() -> None:
     log = StepLog(tolerate_gradients=True)
     log.add(1, {"loss": torch.tensor(1.0), "gradient_norm": torch.tensor(float("inf"))}, ["a"])

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mlseg.checks import ConfigError, RunError
+from mlseg.engine import trainer as module
 from mlseg.engine.checkpoint import load_checkpoint
 from mlseg.engine.trainer import Trainer
 from mlseg.engine.validation import Validation
@@ -48,6 +50,73 @@ def test_a_resumed_run_ends_in_the_same_bits(make_trainer: MakeTrainer) -> None:
     other = make_trainer(run="other", dropout=0.3, settings=settings, seed=2)
     other.fit()
     assert not torch.equal(weights(whole), weights(other))
+
+
+@pytest.mark.parametrize("cut", ["before last", "after last"])
+def test_a_kill_between_best_and_last_ends_in_the_same_best(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    whole = make_trainer(run="whole", settings={"max_epochs": 3})
+    whole.fit()
+    trainer = make_trainer(run="cut", settings={"max_epochs": 3})
+    real_save, real_settle = module.save_checkpoint, module.settle_best
+
+    def save(path: Path, state: dict[str, Any]) -> None:
+        if cut == "before last" and path == trainer.run.last and state["progress"]["epoch"] == 2:
+            raise KeyboardInterrupt
+        real_save(path, state)
+
+    def settle(waiting: Path, best: Path, *, epoch: int) -> None:
+        if cut == "after last" and trainer.progress.epoch == 2:
+            raise KeyboardInterrupt
+        real_settle(waiting, best, epoch=epoch)
+
+    monkeypatch.setattr(module, "save_checkpoint", save)
+    monkeypatch.setattr(module, "settle_best", settle)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit()
+    monkeypatch.undo()
+    again = make_trainer(run="cut", settings={"max_epochs": 3})
+    again.fit()
+    assert again.progress.best_epoch == whole.progress.best_epoch
+    best, expected = load_checkpoint(again.run.best), load_checkpoint(whole.run.best)
+    assert best["epoch"] == again.progress.best_epoch
+    assert all(torch.equal(best["network"][name], weight) for name, weight in expected["network"].items())
+    assert not again.run.next_best.exists()
+
+
+def test_fewer_epochs_than_are_trained_are_refused(make_trainer: MakeTrainer) -> None:
+    make_trainer(settings={"max_epochs": 3}).fit()
+    with pytest.raises(ConfigError, match=r"trainer.max_epochs: this run has 3 epochs already, got 2"):
+        make_trainer(settings={"max_epochs": 2}).fit()
+
+
+def test_each_session_says_where_it_computed(make_trainer: MakeTrainer) -> None:
+    make_trainer(settings={"max_epochs": 1}).fit()
+    sessions = make_trainer(settings={"max_epochs": 3}).fit().sessions
+    assert [session["first_epoch"] for session in sessions] == [1, 2]
+    assert sessions[0]["amp"] == "off"
+
+
+def test_with_a_scaler_training_learns_and_moves_to_one_without(make_trainer: MakeTrainer) -> None:
+    def scale(trainer: Trainer, start: float) -> Trainer:
+        trainer.scaler = torch.amp.GradScaler("cpu", init_scale=start, growth_interval=1000, backoff_factor=0.999)
+        return trainer
+
+    def steep(logits: Tensor, target: Tensor) -> Tensor:
+        return 1e4 * nn.functional.cross_entropy(logits, target)
+
+    plain = make_trainer(run="plain", settings={"clip_norm": 1.0, "accumulate_steps": 2})
+    plain.fit()
+    scaled = scale(make_trainer(run="scaled", settings={"clip_norm": 1.0, "accumulate_steps": 2}), 2.0**10)
+    scaled.fit()
+    torch.testing.assert_close(weights(scaled), weights(plain), rtol=1e-4, atol=1e-5)
+    moved = make_trainer(run="scaled", settings={"clip_norm": 1.0, "accumulate_steps": 2, "max_epochs": 4})
+    assert moved.fit().epoch == 4
+    back = scale(make_trainer(run="plain", settings={"clip_norm": 1.0, "accumulate_steps": 2, "max_epochs": 4}), 2.0)
+    assert back.fit().epoch == 4
+    with pytest.raises(RunError, match=r"gradients must be finite, got infinity in all 3 updates"):
+        scale(make_trainer(run="hopeless", loss=steep), 3.4e38).fit()
 
 
 def test_a_finished_run_is_left_as_it_is(make_trainer: MakeTrainer) -> None:

@@ -61,6 +61,14 @@ def test_subjects_weigh_the_same_however_many_cases_they_have(target: np.ndarray
     assert result.dice_per_label == pytest.approx((0.5, 0.5))
 
 
+def test_iou_pools_the_voxels_of_all_cases(target: np.ndarray) -> None:
+    small = np.zeros_like(target)
+    small[0, 0, 0] = 2
+    result = validate(Oracle(0.9), [make_case("a", target, target), make_case("b", small, 0 * small)], INFERENCE)
+    # Label 1 is right in all of its 24 voxels; of label 2 one of 9 is missed.
+    assert result.iou == pytest.approx((1 + 8 / 9) / 2)
+
+
 def test_a_case_without_foreground_is_left_out(target: np.ndarray) -> None:
     empty = make_case("b", 0 * target, 0 * target)
     result = validate(Oracle(0.9), [make_case("a", target, target), empty], INFERENCE)

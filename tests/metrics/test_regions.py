@@ -69,3 +69,15 @@ def test_regions_take_the_settings() -> None:
     assert regions["foreground"].sum() == 9
     assert regions["boundary"].sum() == 8 + 12
     assert regions["roi"].sum() == 49
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (8, 8, 2), (1, 1, 3)])
+@pytest.mark.parametrize("boundary_mm", [3.0, 60.0])
+def test_a_boundary_wider_than_a_thin_volume(shape, boundary_mm):
+    target = torch.zeros(shape, dtype=torch.int64)
+    target[..., :1] = 1
+    found = find_boundary(target, (1.0, 1.0, 1.0), boundary_mm=boundary_mm)
+    distance = torch.arange(shape[-1])
+    # From the foreground's only column the nearest background is one step off, and the other way round.
+    expected = torch.where(distance == 0, 1, distance) <= boundary_mm
+    assert torch.equal(found, expected.expand(shape))

@@ -18,7 +18,12 @@ def write_run(run_dir, make_scores, make_counts):
         "trainer": {"max_epochs": 6},
         "evaluation": {"default": protocol, "paper": {}},
     }
-    record = {"config": config, "protocols": ["default", "paper"], "choices": {"data": "phantom", "loss": "mbls"}}
+    record = {
+        "config": config,
+        "protocols": ["default", "paper"],
+        "choices": {"data": "phantom", "loss": "mbls"},
+        "can_grow": True,
+    }
     write_json(run_dir / "run.json", {**record, "overrides": ["experiment=demo", "loss.margin=5"]})
     write_scores(run_dir / "scores.csv", make_scores())
     counts = make_counts([0.6, 0.7, 0.99], [1, 0, 1])
