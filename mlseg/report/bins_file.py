@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from mlseg.functional.bins import BinCounts
+from mlseg.functional.bins import BinCounts, compute_cece, compute_ece
 from mlseg.functional.bins_file import BinsKey, read_bins
 
 BINS_NAME = "bins.npz"
@@ -37,3 +38,30 @@ def count_cases(bins: Mapping[BinsKey, BinCounts], *, evaluation: str) -> dict[s
         if key.evaluation == evaluation:
             cases[key.region] = cases.get(key.region, 0) + (counts.voxels > 0)
     return cases
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledScore:
+    """Calibration of all test voxels of a region together, each voxel weighing the same."""
+
+    region: str
+    ece: float
+    cece: float
+    n_cases: int
+    n_voxels: int
+
+
+def score_pooled(bins: Mapping[BinsKey, BinCounts], *, evaluation: str, count: int = 15) -> list[PooledScore]:
+    """ECE and CECE of the merged histograms of a protocol, with `count` bins, one per region that has voxels."""
+    pooled, cases = pool_bins(bins, evaluation=evaluation), count_cases(bins, evaluation=evaluation)
+    return [
+        PooledScore(
+            region=region,
+            ece=compute_ece(counts, count),
+            cece=compute_cece(counts, count),
+            n_cases=cases[region],
+            n_voxels=counts.voxels,
+        )
+        for region, counts in pooled.items()
+        if counts.voxels
+    ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from mlseg.records import write_text
+from mlseg.report.bins_file import PooledScore
 from mlseg.report.definitions import PROTOCOLS, SETTINGS, describe_region, describe_score, get_title
 from mlseg.report.summary import SummaryRow
 from mlseg.report.tables import (
@@ -19,6 +21,8 @@ from mlseg.report.tables import (
     list_labels,
 )
 
+NO_POOLED: Mapping[str, Sequence[PooledScore]] = MappingProxyType({})
+
 
 def write_summary(
     path: Path,
@@ -27,6 +31,7 @@ def write_summary(
     headline: str = "default",
     title: str = "Test scores",
     settings: Mapping[str, float] = SETTINGS,
+    pooled: Mapping[str, Sequence[PooledScore]] = NO_POOLED,
 ) -> None:
     """Write summary.md in one step.
 
@@ -36,8 +41,9 @@ def write_summary(
         headline: the protocol that comes first.
         title: the heading of the page.
         settings: bins, tolerance_mm, boundary_mm and roi_margin_mm of the run, for the definitions.
+        pooled: protocol -> calibration over all voxels together, to stand beside the means over subjects.
     """
-    write_text(path, format_summary(rows, headline=headline, title=title, settings=settings))
+    write_text(path, format_summary(rows, headline=headline, title=title, settings=settings, pooled=pooled))
 
 
 def format_summary(
@@ -46,6 +52,7 @@ def format_summary(
     headline: str = "default",
     title: str = "Test scores",
     settings: Mapping[str, float] = SETTINGS,
+    pooled: Mapping[str, Sequence[PooledScore]] = NO_POOLED,
 ) -> str:
     """The text of summary.md; the arguments are those of `write_summary`."""
     blocks = [f"# {title}"]
@@ -57,6 +64,7 @@ def format_summary(
             blocks.append(f"{PROTOCOLS[evaluation]}.")
         blocks.append(_format_table(lines))
         blocks.append(_format_notes(lines))
+        blocks.append(_format_pooled(pooled.get(evaluation, ())))
         for frame in dict.fromkeys(row.frame for row in rows if row.evaluation == evaluation and row.frame):
             of_frame = build_lines(rows, evaluation, frame=frame)
             blocks += [f"### {_escape(frame)} only", _format_table(of_frame)]
@@ -86,6 +94,16 @@ def _format_table(lines: Sequence[TableLine]) -> str:
         "-" * (width + 2) if place < 2 else "-" * (width + 1) + ":" for place, width in enumerate(widths)
     )
     return "\n".join([text[0], f"{rule}|", *text[1:]])
+
+
+def _format_pooled(scores: Sequence[PooledScore]) -> str:
+    """A table of pooled calibration with what sets it apart, or nothing."""
+    if not scores:
+        return ""
+    lines = ["| Region | ECE | CECE | Cases | Voxels |", "|---|---:|---:|---:|---:|"]
+    lines += [f"| {s.region} | {s.ece:.3f} | {s.cece:.3f} | {s.n_cases} | {s.n_voxels:,} |" for s in scores]
+    note = "Every voxel of the test set weighs the same here, so large structures and cases count for more than above."
+    return "\n\n".join(["### Calibration pooled over all voxels", "\n".join(lines), note])
 
 
 def _format_notes(lines: Sequence[TableLine]) -> str:

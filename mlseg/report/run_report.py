@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mlseg.records import read_json, read_scores
-from mlseg.report.bins_file import count_cases, pool_bins, read_run_bins
+from mlseg.report.bins_file import count_cases, pool_bins, read_run_bins, score_pooled
 from mlseg.report.console import print_summary
 from mlseg.report.definitions import SETTINGS
 from mlseg.report.figures import draw_reliability
 from mlseg.report.markdown import write_summary
-from mlseg.report.summary import summarise
+from mlseg.report.summary import PLAIN_MEANS, summarise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +38,20 @@ def report_run(run_dir: Path, *, programs: Programs | None = None) -> None:
     config, headline = record["config"], record["protocols"][0]
     rows = summarise(read_scores(run_dir / "scores.csv"))
     settings = {name: config["evaluation"]["default"][name] for name in SETTINGS}
-    write_summary(run_dir / "summary.md", rows, headline=headline, settings=settings)
     bins = read_run_bins(run_dir)
-    for evaluation in dict.fromkeys(key.evaluation for key in bins):
-        name = "reliability.png" if evaluation == headline else f"reliability_{evaluation}.png"
-        title = f"{config['data']['name']}, {config['loss']['_target_'].rsplit('.', 1)[-1]}, evaluation {evaluation}"
-        pooled, cases = pool_bins(bins, evaluation=evaluation), count_cases(bins, evaluation=evaluation)
-        # The paper's protocol has no such setting: its authors took 15.
-        counted = config["evaluation"][evaluation].get("bins", 15)
-        draw_reliability(pooled, run_dir / name, title=title, bins=counted, n_cases=cases)
+    # The paper's protocol has no such setting: its authors took 15, and they did not pool.
+    count = {evaluation: config["evaluation"][evaluation].get("bins", 15) for evaluation in record["protocols"]}
+    pooled = {name: score_pooled(bins, evaluation=name, count=count[name]) for name in count if name not in PLAIN_MEANS}
+    write_summary(run_dir / "summary.md", rows, headline=headline, settings=settings, pooled=pooled)
+    choices = record["choices"]
+    for evaluation in record["protocols"]:
+        draw_reliability(
+            pool_bins(bins, evaluation=evaluation),
+            run_dir / ("reliability.png" if evaluation == headline else f"reliability_{evaluation}.png"),
+            title=f"{choices['data']}, {choices['model']}, {choices['loss']}; evaluation={evaluation}",
+            bins=count[evaluation],
+            n_cases=count_cases(bins, evaluation=evaluation),
+        )
     commands = suggest_commands(record, run_dir, programs=programs or Programs())
     print_summary(rows, headline=headline, run_dir=run_dir, commands=commands, settings=settings)
 

@@ -21,7 +21,7 @@ def write_run(run_dir, make_scores, make_counts):
     record = {
         "config": config,
         "protocols": ["default", "paper"],
-        "choices": {"data": "phantom", "loss": "mbls"},
+        "choices": {"data": "phantom", "model": "unet", "loss": "mbls"},
         "can_grow": True,
     }
     write_json(run_dir / "run.json", {**record, "overrides": ["experiment=demo", "loss.margin=5"]})
@@ -42,7 +42,10 @@ def test_a_run_gets_its_summary_and_its_figures(make_scores, make_counts, tmp_pa
     assert "tensorboard --logdir" in text
     assert "mlseg-train experiment=demo loss.margin=5 trainer.max_epochs=12" in text
     assert "mlseg-train experiment=demo loss.margin=3,5,8,10 -m" in text
-    assert "within 4 mm" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert "within 4 mm" in summary
+    # Confidences 0.6, 0.7, 0.99 in bins of their own, right, wrong, right: (0.4 + 0.7 + 0.01) / 3.
+    assert "| image | 0.370 |" in summary
 
 
 def test_a_run_without_histograms_is_told_to_evaluate_again(make_scores, make_counts, tmp_path):
