@@ -49,8 +49,9 @@ def build(node: DictConfig, **arguments: Any) -> Any:
         cause = error.__cause__
         if isinstance(cause, MlsegError):
             raise cause from None
-        target, reason = node.get("_target_"), str(cause or error).splitlines()[0]
-        raise ConfigError(f"{target}: cannot be built ({reason}). Check its settings.") from error
+        reason = " ".join(str(cause or error).split())[:300]
+        target = node.get("_target_")
+        raise ConfigError(f"{target}: cannot be built ({reason}). Correct its settings or its code.") from error
 
 
 def build_data(cfg: DictConfig) -> Data:

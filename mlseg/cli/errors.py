@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import yaml
 from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
+import mlseg
 from mlseg.checks import ConfigError, MlsegError
 
 FAILED, MISTAKE, INTERRUPTED, UNHEARD = 1, 2, 130, 141
@@ -68,13 +70,22 @@ class Reporter:
             folder = self.find_folder()
             path = folder / LOG if folder.is_dir() else path
         text = "".join(traceback.format_exception(error))
-        what = f"internal error: {type(error).__name__}: {flatten_lines(str(error))}"
+        what = f"internal error: {type(error).__name__}{_find_place(error)}: {flatten_lines(str(error))[:300]}"
         try:
             with open(path, "a", encoding="utf-8") as file:
                 file.write(text + "\n")
         except OSError:
             return f"{what}. The traceback could not be written to {path}; please report it."
         return f"{what}. The traceback is in {path}; please report it."
+
+
+def _find_place(error: BaseException) -> str:
+    """The innermost line of mlseg that the exception came through."""
+    package = str(Path(mlseg.__file__).parent)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(package)]
+    if not frames:
+        return ""
+    return f" in mlseg{frames[-1].filename.removeprefix(package)}, line {frames[-1].lineno}"
 
 
 def describe_error(error: BaseException) -> tuple[int, str] | None:
@@ -86,6 +97,8 @@ def describe_error(error: BaseException) -> tuple[int, str] | None:
         return (MISTAKE if isinstance(root, ConfigError) else FAILED), str(root)
     if isinstance(root, KeyboardInterrupt):
         return INTERRUPTED, "interrupted. Type the same command to go on."
+    if isinstance(root, yaml.YAMLError):
+        return MISTAKE, f"configuration: not readable as YAML ({flatten_lines(str(root))}). Correct the file."
     if isinstance(root, HydraException | OmegaConfBaseException):
         return MISTAKE, _describe_composition(error, root)
     if isinstance(error, InstantiationException) and isinstance(root, TypeError | ImportError):

@@ -17,6 +17,7 @@ from mlseg.checks import COUNT, POSITIVE, RANGES, ConfigError, MlsegError, OneOf
 from mlseg.cli.compose import flatten, read_choices
 from mlseg.cli.known_keys import find_key_problems, show
 from mlseg.cli.suggest import suggest
+from mlseg.cli.targets import find_target_problems
 from mlseg.data.splits import RANDOM, read_split
 
 PARTS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "evaluation")
@@ -60,6 +61,7 @@ def find_config_problems(cfg: DictConfig, choices: Mapping[str, str] | None = No
     problems += [f"{part}: a run needs one, got none. Give {part}=... (see --help)." for part in missing]
     if missing:
         return problems
+    problems += find_target_problems(tree)
     for find in (_find_rule_problems, _find_data_problems, _find_evaluation_problems, _find_run_problems):
         problems += find(tree)
     if choices is None and HydraConfig.initialized():

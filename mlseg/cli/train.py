@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from mlseg.cli.app import AppInfo, run_app
+from mlseg.cli.compose import read_choice_keys
 from mlseg.cli.naming import claim, run_directory
 from mlseg.cli.preflight import find_config_problems
 
@@ -65,8 +66,8 @@ def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory) -> None:
     data = build.build_data(cfg)
     run.pin("data.json", data.facts(), what="a run on other files or another split")
     if _is_done(run, cfg.trainer.max_epochs):
-        longer = "A larger trainer.max_epochs goes on from there." if build.can_grow(cfg) else ""
-        print(f"{run.path}: done already ({run.status()['epoch']} epochs). {longer}".rstrip())
+        longer = "A larger trainer.max_epochs goes on from there; to" if build.can_grow(cfg) else "To"
+        print(f"{run.path}: done already ({run.status()['epoch']} epochs). {longer} start anew, give run_name=...")
         return
     from mlseg.engine.device import choose_compute
 
@@ -165,6 +166,7 @@ def _write_record(
     from mlseg.engine.provenance import describe_software
     from mlseg.records import write_json
 
+    experiment = read_choice_keys("experiment", info.choices.get("experiment", ""))
     write_json(
         run.record,
         {
@@ -180,6 +182,8 @@ def _write_record(
             "sessions": progress.sessions,
             "evaluated": judged,
             "can_grow": can_grow(cfg),
+            # An experiment that sets the loss's arguments goes with that loss alone.
+            "can_change_loss": not any(key.startswith("experiment.loss.") for key in experiment),
             "software": describe_software(),
         },
     )

@@ -47,6 +47,13 @@ class TrainingBar:
         self._bar.update(self._task, description=text)
         self._images, self._since = 0, time.perf_counter()
 
+    def note(self, text: str) -> None:
+        """A line that stays: above the bar, or on stdout where there is no bar."""
+        if self._bar.disable:
+            print(text, flush=True)
+        else:
+            self._bar.console.print(text, highlight=False)
+
     def advance(self, images: int) -> None:
         """One batch of `images` is done."""
         self._images += images

@@ -77,7 +77,8 @@ class RunDirectory:
             RunError: a fact differs; names the first five.
         """
         path, wanted = self.path / name, {str(key): _plain(value) for key, value in facts.items()}
-        if path.exists():
+        # What was never trained holds nothing that another configuration could spoil.
+        if path.exists() and self.last.exists():
             self._compare(read_json(path), wanted, what)
             return
         write_json(path, wanted)

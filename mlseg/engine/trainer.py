@@ -121,6 +121,7 @@ class Trainer:
         self.scheduler.step()
         self._record(epoch, mean_loss, rate, images / seconds, time.perf_counter() - started, validation)
         self._track(epoch, tracker)
+        bar.note(self._describe())
         bar.state(dice=f"Dice {self.progress.history[-1]['dice']:.3f}")
         self._save(epoch, validation)
 
@@ -177,10 +178,13 @@ class Trainer:
         record = {"epoch": epoch + 1, "loss": loss, "dice": scores[0], "iou": scores[1], "ece": scores[2], "lr": rate}
         record |= {"images_per_second": speed, "seconds": seconds}
         self.progress.history.append(record)
-        self.logger.info(
-            "epoch %d/%d: loss %.4f, validation Dice %.4f, foreground ECE %.4f, lr %.2g, %.1f images/s, %.0f s",
-            *(epoch + 1, self.settings.max_epochs, loss, scores[0], scores[2], rate, speed, seconds),
-        )
+        self.logger.info(self._describe())
+
+    def _describe(self) -> str:
+        last, epochs = self.progress.history[-1], self.settings.max_epochs
+        scores = f"validation Dice {last['dice']:.4f}, foreground ECE {last['ece']:.4f}"
+        speed = f"{last['images_per_second']:.1f} images/s, {last['seconds']:.0f} s"
+        return f"epoch {last['epoch']}/{epochs}: loss {last['loss']:.4f}, {scores}, lr {last['lr']:.2g}, {speed}"
 
     def _track(self, epoch: int, tracker: Tracker) -> None:
         record, step = self.progress.history[-1], self.progress.step

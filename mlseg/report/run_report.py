@@ -75,7 +75,7 @@ def suggest_commands(record: dict[str, Any], run_dir: Path, *, programs: Program
         commands["train longer, from here on"] = train(f"trainer.max_epochs={longer}", without=("trainer.max_epochs=",))
     if choices["loss"] == "mbls":
         commands["sweep the margin"] = train("loss.margin=3,5,8,10", "-m", without=("loss.margin=", *place))
-    if "experiment" not in choices and choices["loss"] != "ce":
+    if record["can_change_loss"] and choices["loss"] != "ce":
         commands["compare with cross-entropy"] = train("loss=ce", without=("loss", *place))
     if choices["data"] == "phantom":
         quick = [*programs.train, "experiment=acdc_quick", "data.root=/path/to/ACDC"]

@@ -39,7 +39,7 @@ def test_arguments_that_our_yaml_does_not_list(compose, word):
 
 
 def test_a_component_of_ones_own_takes_what_it_likes(compose):
-    assert problems(compose("loss._target_=somewhere.MyLoss", "+loss.beta=2", "~loss.ignore_index")) == []
+    assert problems(compose("loss._target_=torch.nn.MyLoss", "+loss.beta=2", "~loss.ignore_index")) == []
     assert problems(compose("loss._target_=mlseg.losses.mbls.MbLSLoss", "+loss.margin=5")) == []
 
 

@@ -11,7 +11,10 @@ from mlseg.engine.run_directory import RunDirectory
 
 def test_the_same_configuration_comes_back_another_is_refused(tmp_path: Path) -> None:
     first = RunDirectory(tmp_path / "run")
+    first.claim({"loss.margin": 3})
+    first.release()  # nothing was trained under the first claim: another may take its place
     first.claim({"loss.margin": 5, "data.crop": (192, 192)})
+    first.last.write_text("a checkpoint")
     first.release()
     again = RunDirectory(tmp_path / "run")
     again.claim({"loss.margin": 5, "data.crop": [192, 192]})
@@ -83,7 +86,9 @@ def test_half_written_files_of_killed_processes_are_removed(tmp_path: Path) -> N
 
 def test_facts_are_pinned(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
+    run.pin("data.json", {"fingerprint": "xyz"}, what="a run on other files")
     run.pin("data.json", {"fingerprint": "abc"}, what="a run on other files")
+    run.last.write_text("a checkpoint")
     run.pin("data.json", {"fingerprint": "abc"}, what="a run on other files")
     with pytest.raises(RunError, match=r"belongs to a run on other files: fingerprint \(abc there, def now\)"):
         run.pin("data.json", {"fingerprint": "def"}, what="a run on other files")
@@ -98,6 +103,7 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
 
 def test_a_damaged_claim_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "claim.json").write_text('{"loss.mar')
+    (tmp_path / "last.pt").write_text("a checkpoint")
     with pytest.raises(RunError, match=r"claim.json: must be a JSON file"):
         RunDirectory(tmp_path).claim({})
 

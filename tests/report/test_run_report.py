@@ -23,6 +23,7 @@ def write_run(run_dir, make_scores, make_counts):
         "protocols": ["default", "paper"],
         "choices": {"data": "phantom", "model": "unet", "loss": "mbls"},
         "can_grow": True,
+        "can_change_loss": True,
     }
     write_json(run_dir / "run.json", {**record, "overrides": ["experiment=demo", "loss.margin=5"]})
     write_scores(run_dir / "scores.csv", make_scores())
