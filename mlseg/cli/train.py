@@ -136,6 +136,10 @@ def _evaluate(
     epochs = {"epoch": progress.epoch, "max_epochs": cfg.trainer.max_epochs}
     run.write_status("running", **epochs, phase="evaluation")
     load_best(network, run, epoch=progress.best_epoch)
+    score = cfg.evaluation.checkpoint_score
+    print(
+        f"evaluating epoch {progress.best_epoch} of {progress.epoch} (best by {score}) on {len(data.test)} test cases"
+    )
     started = time.perf_counter()
     inference = build.build_inference(cfg, compute)
     evaluate(network, data.test, protocols=build.build_protocols(cfg), inference=inference, run=run)

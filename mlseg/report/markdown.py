@@ -32,6 +32,7 @@ def write_summary(
     title: str = "Test scores",
     settings: Mapping[str, float] = SETTINGS,
     pooled: Mapping[str, Sequence[PooledScore]] = NO_POOLED,
+    about: str = "",
 ) -> None:
     """Write summary.md in one step.
 
@@ -42,8 +43,11 @@ def write_summary(
         title: the heading of the page.
         settings: bins, tolerance_mm, boundary_mm and roi_margin_mm of the run, for the definitions.
         pooled: protocol -> calibration over all voxels together, to stand beside the means over subjects.
+        about: which run this is, a paragraph under the heading.
     """
-    write_text(path, format_summary(rows, headline=headline, title=title, settings=settings, pooled=pooled))
+    write_text(
+        path, format_summary(rows, headline=headline, title=title, settings=settings, pooled=pooled, about=about)
+    )
 
 
 def format_summary(
@@ -53,9 +57,10 @@ def format_summary(
     title: str = "Test scores",
     settings: Mapping[str, float] = SETTINGS,
     pooled: Mapping[str, Sequence[PooledScore]] = NO_POOLED,
+    about: str = "",
 ) -> str:
     """The text of summary.md; the arguments are those of `write_summary`."""
-    blocks = [f"# {title}"]
+    blocks = [f"# {title}", about]
     for evaluation in list_evaluations(rows, headline):
         lines = build_lines(rows, evaluation)
         role = "headline" if evaluation == headline else "for comparison"

@@ -42,7 +42,8 @@ def report_run(run_dir: Path, *, programs: Programs | None = None) -> None:
     # The paper's protocol has no such setting: its authors took 15, and they did not pool.
     count = {evaluation: config["evaluation"][evaluation].get("bins", 15) for evaluation in record["protocols"]}
     pooled = {name: score_pooled(bins, evaluation=name, count=count[name]) for name in count if name not in PLAIN_MEANS}
-    write_summary(run_dir / "summary.md", rows, headline=headline, settings=settings, pooled=pooled)
+    about = describe_run(record, run_dir)
+    write_summary(run_dir / "summary.md", rows, headline=headline, settings=settings, pooled=pooled, about=about)
     choices = record["choices"]
     for evaluation in record["protocols"]:
         draw_reliability(
@@ -54,6 +55,15 @@ def report_run(run_dir: Path, *, programs: Programs | None = None) -> None:
         )
     commands = suggest_commands(record, run_dir, programs=programs or Programs())
     print_summary(rows, headline=headline, run_dir=run_dir, commands=commands, settings=settings)
+
+
+def describe_run(record: dict[str, Any], run_dir: Path) -> str:
+    """Which run the scores are from, in a sentence."""
+    choices, config, split = record["choices"], record["config"], record["split"]
+    what = ", ".join(f"{group} {choices[group]}" for group in ("data", "model", "loss"))
+    epochs = f"epoch {record['best_epoch']} of {len(record['history'])} by {config['evaluation']['checkpoint_score']}"
+    people = f"{len(split['test'])} test subjects of split {split['name']}"
+    return f"Run `{run_dir}`: {what}, seed {config['seed']}; {epochs}; {people}. run.json has every setting."
 
 
 def suggest_commands(record: dict[str, Any], run_dir: Path, *, programs: Programs) -> dict[str, str]:

@@ -16,13 +16,17 @@ def write_run(run_dir, make_scores, make_counts):
         "data": {"name": "phantom"},
         "loss": {"_target_": "mlseg.losses.mbls.MbLSLoss"},
         "trainer": {"max_epochs": 6},
-        "evaluation": {"default": protocol, "paper": {}},
+        "seed": 3,
+        "evaluation": {"default": protocol, "paper": {}, "checkpoint_score": "dice"},
     }
     record = {
         "config": config,
         "protocols": ["default", "paper"],
         "choices": {"data": "phantom", "model": "unet", "loss": "mbls"},
         "can_grow": True,
+        "best_epoch": 4,
+        "history": [{}] * 6,
+        "split": {"name": "random-0", "test": ["a", "b"]},
         "can_change_loss": True,
     }
     write_json(run_dir / "run.json", {**record, "overrides": ["experiment=demo", "loss.margin=5"]})
@@ -45,6 +49,7 @@ def test_a_run_gets_its_summary_and_its_figures(make_scores, make_counts, tmp_pa
     assert "mlseg-train experiment=demo loss.margin=3,5,8,10 -m" in text
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert "within 4 mm" in summary
+    assert "data phantom, model unet, loss mbls, seed 3; epoch 4 of 6 by dice; 2 test subjects" in summary
     # Confidences 0.6, 0.7, 0.99 in bins of their own, right, wrong, right: (0.4 + 0.7 + 0.01) / 3.
     assert "| image | 0.370 |" in summary
 
