@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +18,6 @@ from mlseg.types import Case, PreparedCase
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Array = TypeVar("Array", bound=Any)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,13 +186,6 @@ def crop_or_pad(array: np.ndarray, size: Sequence[int]) -> np.ndarray:
         padded[...] = array.min(axis=(-2, -1), keepdims=True)
     padded[..., rows, columns] = taken
     return padded
-
-
-def paste_crop(crop: Array, canvas: Array) -> Array:
-    """Write what `crop_or_pad` took back to its place in `canvas`, which is returned; arrays or tensors."""
-    source, destination = crop_offsets(canvas.shape, crop.shape[-2:])
-    canvas[(..., *source)] = crop[(..., *destination)]
-    return canvas
 
 
 def check_size(owner: str, argument: str, size: Sequence[int]) -> tuple[int, int]:

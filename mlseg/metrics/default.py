@@ -10,13 +10,12 @@ from torch import Tensor
 
 from mlseg.checks import check_arguments
 from mlseg.functional.bins import BinCounts, compute_ace, compute_cece, compute_ece, compute_mce
-from mlseg.functional.calibration import count_bins, find_top_label
-from mlseg.functional.overlap import compute_dice, count_overlap
+from mlseg.functional.calibration import count_bins
 from mlseg.functional.proper_scores import compute_brier, compute_nll
 from mlseg.functional.surfaces import compute_assd, compute_hd, compute_hd95, compute_nsd, compute_surface_distances
 from mlseg.metrics.prediction import check_labels, check_prediction
 from mlseg.metrics.regions import build_regions
-from mlseg.metrics.rows import build_row
+from mlseg.metrics.rows import build_rows, score_labels
 from mlseg.records import Score
 from mlseg.types import CasePrediction, CaseScores
 
@@ -86,7 +85,15 @@ class DefaultEvaluation:
             DataError: if the probabilities are not probabilities or do not fit the target, naming the case.
         """
         prediction = check_prediction("DefaultEvaluation", prediction, self.labels)
-        rows = self._score_labels(prediction)
+        rows = score_labels(
+            prediction,
+            self.name,
+            labels=self.labels,
+            judge=lambda dice, predicted, reference: {
+                "dice": (dice, "1"),
+                **self._compare_masks(predicted, reference, prediction.spacing_mm),
+            },
+        )
         regions = build_regions(
             prediction.target, prediction.spacing_mm, boundary_mm=self.boundary_mm, roi_margin_mm=self.roi_margin_mm
         )
@@ -95,31 +102,6 @@ class DefaultEvaluation:
             bins[region] = count_bins(prediction.probs, prediction.target, mask=mask)
             rows.extend(self._score_region(prediction, region, mask, bins[region]))
         return CaseScores(rows=rows, bins=bins)
-
-    def _score_labels(self, prediction: CasePrediction) -> list[Score]:
-        segmented = find_top_label(prediction.probs)[1]
-        overlap = count_overlap(segmented, prediction.target, len(self.labels))
-        dice = compute_dice(overlap).tolist()
-        union = (overlap.predicted + overlap.reference - overlap.intersection).tolist()
-        maps = segmented.cpu().numpy(), prediction.target.cpu().numpy()
-        rows: list[Score] = []
-        for index, label in enumerate(self.labels[1:], start=1):
-            found = {"dice": (dice[index], "1")}
-            found |= self._compare_masks(maps[0] == index, maps[1] == index, prediction.spacing_mm)
-            rows.extend(
-                build_row(
-                    prediction,
-                    self.name,
-                    label=label,
-                    region="image",
-                    metric=metric,
-                    value=value,
-                    unit=unit,
-                    n=union[index],
-                )
-                for metric, (value, unit) in found.items()
-            )
-        return rows
 
     def _compare_masks(
         self, predicted: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float]
@@ -157,16 +139,4 @@ class DefaultEvaluation:
             "nll": (compute_nll(probs, target, mask=mask), "nat"),
             "brier": (compute_brier(probs, target, mask=mask), "1"),
         }
-        return [
-            build_row(
-                prediction,
-                self.name,
-                label="all",
-                region=region,
-                metric=metric,
-                value=value,
-                unit=unit,
-                n=counts.voxels,
-            )
-            for metric, (value, unit) in found.items()
-        ]
+        return build_rows(prediction, self.name, label="all", region=region, found=found, n=counts.voxels)

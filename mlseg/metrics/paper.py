@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlseg.functional.bins import compute_cece, compute_ece
-from mlseg.functional.calibration import count_bins, find_top_label
-from mlseg.functional.overlap import compute_dice, count_overlap
+from mlseg.functional.calibration import count_bins
 from mlseg.functional.surfaces import compute_hd, compute_hd95, compute_surface_distances
 from mlseg.metrics.prediction import check_labels, check_prediction
-from mlseg.metrics.rows import build_row
-from mlseg.records import Score
+from mlseg.metrics.rows import build_rows, score_labels
 from mlseg.types import CasePrediction, CaseScores
 
 BINS = 15
@@ -71,48 +69,12 @@ class PaperEvaluation:
         counts = count_bins(prediction.probs, target, mask=target > 0, edges="paper")
         largest = int(target.max())
         found = {
-            "ece": compute_ece(counts, BINS),
-            "cece": compute_cece(counts, BINS, num_classes=largest + 1),
+            "ece": (round(compute_ece(counts, BINS), DIGITS), "1"),
+            "cece": (round(compute_cece(counts, BINS, num_classes=largest + 1), DIGITS), "1"),
         }
-        rows = self._score_labels(prediction)
-        rows.extend(
-            build_row(
-                prediction,
-                self.name,
-                label="all",
-                region="foreground",
-                metric=metric,
-                value=round(value, DIGITS),
-                unit="1",
-                n=counts.voxels,
-            )
-            for metric, value in found.items()
-        )
+        rows = score_labels(prediction, self.name, labels=self.labels, judge=_apply_rules)
+        rows += build_rows(prediction, self.name, label="all", region="foreground", found=found, n=counts.voxels)
         return CaseScores(rows=rows, bins={"foreground": counts})
-
-    def _score_labels(self, prediction: CasePrediction) -> list[Score]:
-        segmented = find_top_label(prediction.probs)[1]
-        overlap = count_overlap(segmented, prediction.target, len(self.labels))
-        dice = compute_dice(overlap).tolist()
-        union = (overlap.predicted + overlap.reference - overlap.intersection).tolist()
-        maps = segmented.cpu().numpy(), prediction.target.cpu().numpy()
-        rows: list[Score] = []
-        for index, label in enumerate(self.labels[1:], start=1):
-            found = _apply_rules(dice[index], maps[0] == index, maps[1] == index)
-            rows.extend(
-                build_row(
-                    prediction,
-                    self.name,
-                    label=label,
-                    region="image",
-                    metric=metric,
-                    value=value,
-                    unit=unit,
-                    n=union[index],
-                )
-                for metric, (value, unit) in found.items()
-            )
-        return rows
 
 
 def _apply_rules(dice: float, predicted: np.ndarray, reference: np.ndarray) -> dict[str, tuple[float, str]]:
