@@ -198,8 +198,9 @@ def _find_programs() -> Programs:
     from mlseg.report.run_report import Programs
 
     script, tensorboard = Path(sys.argv[0]), Path(sys.executable).with_name("tensorboard")
+    installed = (_shorten(script) if script.is_absolute() else "mlseg-train",)
     return Programs(
-        train=(_shorten(Path(sys.executable)), str(script)) if script.suffix == ".py" else ("mlseg-train",),
+        train=(_shorten(Path(sys.executable)), str(script)) if script.suffix == ".py" else installed,
         tensorboard=(_shorten(tensorboard),),
     )
 
