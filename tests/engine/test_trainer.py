@@ -98,6 +98,22 @@ def test_each_session_says_where_it_computed(make_trainer: MakeTrainer) -> None:
     assert sessions[0]["amp"] == "off"
 
 
+def test_bf16_trains_with_a_loss_in_float32(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlseg.engine.device._cpu_flags", lambda: frozenset({"amx_bf16"}))
+    seen = set()
+
+    def loss(logits: Tensor, target: Tensor) -> Tensor:
+        seen.add((logits.dtype, torch.is_autocast_enabled("cpu")))
+        return nn.functional.cross_entropy(logits.float(), target)
+
+    trainer = make_trainer(settings={"amp": "auto", "channels_last": "auto", "max_epochs": 4}, loss=loss)
+    assert (trainer.compute.amp, trainer.compute.channels_last) == ("bf16", True)
+    history = trainer.fit().history
+    assert seen == {(torch.bfloat16, False)}
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.network.parameters())
+
+
 def test_with_a_scaler_training_learns_and_moves_to_one_without(make_trainer: MakeTrainer) -> None:
     def scale(trainer: Trainer, start: float) -> Trainer:
         trainer.scaler = torch.amp.GradScaler("cpu", init_scale=start, growth_interval=1000, backoff_factor=0.999)
