@@ -6,7 +6,7 @@ Lengths are millimetres where a name ends in `_mm`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
@@ -156,18 +156,12 @@ class CaseSet(Protocol):
     def __iter__(self) -> Iterator[PreparedCase]: ...
 
 
-class Mergeable(Protocol):
-    """Counts that add exactly, in any order."""
-
-    def __add__(self, other: Any) -> Any: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class CaseScores:
-    """What one evaluation protocol says of one case: rows for scores.csv and counts for bins.npz."""
+    """What one evaluation protocol says of one case: rows for scores.csv, and counts per region for bins.npz."""
 
     rows: Sequence[Any]
-    bins: Any = field(default=None)
+    bins: Mapping[str, Any] = field(default_factory=dict)
 
 
 class EvaluationProtocol(Protocol):

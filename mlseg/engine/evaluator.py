@@ -90,7 +90,7 @@ def evaluate(
             for protocol in protocols:
                 result = protocol.score_case(predictions[protocol.grid])
                 rows.extend(result.rows)
-                for region, counts in (result.bins or {}).items():
+                for region, counts in result.bins.items():
                     bins[protocol.name, region, case.case_id] = counts
             logging.getLogger("mlseg.run").info("evaluated %s", case.case_id)
     write_bins(run.bins, bins)
