@@ -111,16 +111,19 @@ class CasePrediction:
     """What inference hands to the metrics.
 
     Args:
-        probs: (K,D,H,W) float32 probabilities that sum to 1 over K.
+        probs: (K,D,H,W) float32 probabilities that sum to 1 over K; None if only a label map is known.
         target: (D,H,W) integer class indices, on the same grid.
         spacing_mm: voxel size (d,h,w) of that grid.
+        segmentation: (D,H,W) integer label map that overlap and surfaces are judged by; None takes the top label of
+            `probs`. Given for predictions from elsewhere, whose label map may have been processed further.
     """
 
     case_id: str
     subject_id: str
-    probs: Tensor
+    probs: Tensor | None
     target: Tensor
     spacing_mm: tuple[float, float, float]
+    segmentation: Tensor | None = None
     group: str = ""
     frame: str = ""
 
@@ -158,10 +161,15 @@ class CaseSet(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class CaseScores:
-    """What one evaluation protocol says of one case: rows for scores.csv, and counts per region for bins.npz."""
+    """What one evaluation protocol says of one case: rows for scores.csv, histograms for bins.npz.
+
+    Args:
+        rows: `mlseg.records.Score` each.
+        bins: (region, label) -> `mlseg.functional.bins.BinCounts`; label "all" for those of all classes.
+    """
 
     rows: Sequence[Any]
-    bins: Mapping[str, Any] = field(default_factory=dict)
+    bins: Mapping[tuple[str, str], Any] = field(default_factory=dict)
 
 
 class EvaluationProtocol(Protocol):

@@ -90,8 +90,8 @@ def evaluate(
             for protocol in protocols:
                 result = protocol.score_case(predictions[protocol.grid])
                 rows.extend(result.rows)
-                for region, counts in result.bins.items():
-                    bins[protocol.name, region, case.case_id] = counts
+                for (region, label), counts in result.bins.items():
+                    bins[protocol.name, region, label, case.case_id] = counts
             logging.getLogger("mlseg.run").info("evaluated %s", case.case_id)
     write_bins(run.bins, bins)
     write_scores(run.scores, rows)

@@ -14,7 +14,8 @@ from torch import nn
 
 from mlseg.engine.inference import Inference
 from mlseg.functional.bins import compute_ece
-from mlseg.functional.calibration import count_bins, find_top_label
+from mlseg.functional.calibration import measure_calibration
+from mlseg.functional.counting import find_top_label
 from mlseg.functional.overlap import OverlapCounts, compute_dice, compute_iou, count_overlap
 from mlseg.types import CaseSet
 
@@ -49,12 +50,13 @@ def validate(network: nn.Module, cases: CaseSet, inference: Inference) -> Valida
     for case in cases:
         prediction = inference.predict(network, case, grid="crop")
         target, probs = prediction.target, prediction.probs
-        overlap = count_overlap(find_top_label(probs)[1], target, len(probs))
+        assert probs is not None
+        found = measure_calibration(probs, target, {"foreground": target > 0})
+        overlap = count_overlap(found.label, target, len(probs))
         pooled = overlap if pooled is None else pooled + overlap
         subjects.append(case.subject_id)
         dice.append(compute_dice(overlap)[1:].cpu().numpy())
-        foreground = target > 0
-        ece.append([compute_ece(count_bins(probs, target, mask=foreground))] if bool(foreground.any()) else [np.nan])
+        ece.append([compute_ece(found.regions["foreground"].counts)])
     per_label = _mean_over_subjects(dice, subjects)
     return Validation(
         dice=_mean(per_label),
@@ -91,6 +93,7 @@ def predict_slices(
     for case in list(cases)[:count]:
         prediction = inference.predict(network, case, grid="crop")
         middle = len(case.image) // 2
+        assert prediction.probs is not None
         confidence, label = find_top_label(prediction.probs[:, middle])
         image = inference.crop_image(case)[middle, 0]
         rows.append((image, prediction.target[middle].cpu().numpy(), label.cpu().numpy(), confidence.cpu().numpy()))

@@ -173,9 +173,21 @@ def compute_cece(
     Source: Kull et al., NeurIPS 2019; the threshold as in Nixon et al., CVPR workshops 2019.
     """
     last = counts.num_classes if num_classes is None else num_classes
-    gaps = [_weighted_gap(counts, row, bins, threshold=threshold) for row in range(1, last + 1)]
+    gaps = [compute_class_ece(counts, index, bins, threshold=threshold) for index in range(last)]
     known = [gap for gap in gaps if not np.isnan(gap)]
     return float(np.mean(known)) if known else float("nan")
+
+
+def compute_class_ece(counts: BinCounts, index: int, bins: int = 15, *, threshold: bool = False) -> float:
+    """The part of one class in `compute_cece`; NaN without voxels.
+
+    Args:
+        counts: the histograms of one region.
+        index: the class, 0..K-1.
+        bins: number of equal-width bins (lo, hi], a divisor of 300.
+        threshold: True takes only voxels with p_k > 1e-3, and divides by their number.
+    """
+    return _weighted_gap(counts, index + 1, bins, threshold=threshold)
 
 
 def compute_ace(counts: BinCounts, bins: int = 15) -> float:

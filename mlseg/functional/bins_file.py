@@ -14,24 +14,25 @@ from mlseg.checks import RunError
 from mlseg.functional.bins import BinCounts
 from mlseg.records import replacing
 
-BINS_VERSION = 1
+BINS_VERSION = 2
 _STACKED = ("counts", "hits", "sums", "total")
 
 
 class BinsKey(NamedTuple):
-    """Whose histograms: of one protocol, in one region, of one case."""
+    """Whose histograms: of one protocol, in one region, of one label ("all" for all classes), of one case."""
 
     evaluation: str
     region: str
+    label: str
     case_id: str
 
 
-def write_bins(path: Path, bins: Mapping[tuple[str, str, str], BinCounts]) -> None:
+def write_bins(path: Path, bins: Mapping[tuple[str, str, str, str], BinCounts]) -> None:
     """Write bins.npz in one step, sorted by key: the same histograms always give the same bytes.
 
     Args:
         path: the file.
-        bins: (evaluation, region, case_id) -> histograms, in any order; numbers of classes may differ.
+        bins: (evaluation, region, label, case_id) -> histograms, in any order; numbers of classes may differ.
     """
     keys = sorted(bins)
     parts = [bins[key].to_arrays() for key in keys]

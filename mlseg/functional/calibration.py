@@ -1,111 +1,191 @@
-"""Counting confidences on the device that holds them: from probabilities to the counts of `mlseg.functional.bins`."""
+"""From the probabilities of a case to all that is said of their calibration, in one pass on their device."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mlseg.checks import DataError
-from mlseg.functional.bins import FINE_BINS, SCALE, THRESHOLD, BinCounts, compute_edges
+from mlseg.functional.bins import BinCounts
+from mlseg.functional.counting import OUTSIDE, PassResult, VoxelPass, find_extremes
 
-COLUMNS = FINE_BINS + 1
-# Voxels per chunk: temporary arrays of a few MB stay in a CPU's cache; a GPU wants more work at once.
-CHUNK_CPU, CHUNK_DEVICE = 2**17, 2**22
 # How far rounding may carry a probability beyond [0, 1]; half-precision softmaxes stay well inside.
 ROUNDING = 1e-3
+# Softmaxes stored in float16 miss a sum of 1 by up to 5e-4; logits and sigmoids miss it by far more.
+SUM_TOLERANCE = 1e-3
+# Overlapping regions become the bits of a uint8.
+MAX_REGIONS = 8
 
 
-def count_bins(probs: Tensor, target: Tensor, *, mask: Tensor | None = None, edges: str = "exact") -> BinCounts:
-    """Histograms of the top label's and of each class's probability, on the device of `probs`.
+@dataclass(frozen=True, kw_only=True)
+class RegionCalibration:
+    """Calibration of one region.
 
-    Works in chunks, so the memory beyond the inputs is bounded. Counts and sums are integers: chunks, devices and
-    the order of merging change nothing. Rounding errors beyond [0, 1] are clamped. Where classes tie, the lowest wins.
+    Args:
+        counts: histograms of the top label's and of each class's probability.
+        nll: mean over voxels of -log p of the reference class, in nats, p floored at 1.2e-38; NaN without voxels.
+        brier: mean over voxels of sum_k (p_k - [y = k])^2, from 0 to 2; NaN without voxels.
+
+    Source: Good, Journal of the Royal Statistical Society B 1952 (NLL); Brier, Monthly Weather Review 1950.
+    """
+
+    counts: BinCounts
+    nll: float
+    brier: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseCalibration:
+    """What one pass over a case found.
+
+    Args:
+        label: (*S) uint8 top label on the device of the probabilities; the lowest class wins a tie.
+        regions: by name, in the order they were asked for.
+    """
+
+    label: Tensor
+    regions: dict[str, RegionCalibration]
+
+
+def measure_calibration(
+    probs: Tensor,
+    target: Tensor,
+    regions: Mapping[str, Tensor | None],
+    *,
+    edges: str = "exact",
+    from_logits: bool = False,
+    owner: str = "measure_calibration",
+) -> CaseCalibration:
+    """Histograms, NLL and Brier score of every region, and the top label, from a single read of the probabilities.
+
+    Works in chunks, so the memory beyond the inputs is bounded, and on a CPU in as many threads as torch has. Counts
+    and fixed-point sums are integers: chunks, threads, devices and the order of merging change nothing. NLL and Brier
+    are summed in float64. Rounding errors beyond [0, 1] are clamped.
 
     Args:
         probs: floating-point probabilities; half precision is read as float32.
-        target: integer classes; a voxel outside 0..K-1 is a hit of no class.
-        mask: True where a voxel counts; None counts all.
+        target: integer classes 0..K-1.
+        regions: name -> boolean mask, None for every voxel; up to 8 masks, which may overlap.
         edges: "exact" puts p = 0 in the first bin; "paper" uses the authors' float32 edges and leaves p = 0 out.
+        from_logits: True takes `probs` for logits, whose softmax is computed chunk by chunk.
+        owner: what an error message begins with.
 
     Shape:
-        `probs` (K,*S), `target` and `mask` (*S).
+        `probs` (K,*S), `target` and each mask (*S).
 
     Raises:
-        DataError: if the shapes do not fit, or if a probability is NaN or outside [0, 1].
+        DataError: shapes that do not fit, a class outside 0..K-1, a probability that is NaN or outside [0, 1] by more
+            than 1e-3, or sums over the classes that are off 1 by more than 1e-3.
+
+    Example:
+        >>> probs, target = torch.tensor([[0.5, 0.25], [0.5, 0.75]]), torch.tensor([0, 1])
+        >>> found = measure_calibration(probs, target, {"image": None, "foreground": target > 0})
+        >>> found.label.tolist(), found.regions["foreground"].counts.voxels, found.regions["foreground"].brier
+        ([0, 1], 1, 0.125)
+    """
+    _check_inputs(owner, probs, target, regions)
+    masks = [mask for mask in regions.values() if mask is not None]
+    code = _encode(masks) if masks else None
+    result = VoxelPass(
+        probs=probs.reshape(len(probs), -1),
+        target=target.reshape(-1),
+        code=code,
+        codes=2 ** len(masks),
+        edges=edges,
+        from_logits=from_logits,
+        skip_zero=len(masks) == len(regions) > 0,
+    ).run()
+    _check_extremes(owner, result.extremes)
+    bit, found = 0, {}
+    for name, mask in regions.items():
+        inside = torch.ones(2 ** len(masks), dtype=torch.bool)
+        if mask is not None:
+            inside, bit = (torch.arange(2 ** len(masks)) >> bit & 1).bool(), bit + 1
+        found[name] = _collect(result, inside, edges)
+    return CaseCalibration(label=result.label.reshape(target.shape), regions=found)
+
+
+def count_bins(probs: Tensor, target: Tensor, *, mask: Tensor | None = None, edges: str = "exact") -> BinCounts:
+    """The histograms of one region; arguments, shapes and errors are those of `measure_calibration`.
 
     Example:
         >>> counts = count_bins(torch.tensor([[0.9, 0.2], [0.1, 0.8]]), torch.tensor([0, 0]))
         >>> counts.counts.sum(1).tolist(), counts.hits.sum(1).tolist()
         ([2, 2, 2], [1, 2, 0])
     """
-    if probs.shape[1:] != target.shape or (mask is not None and mask.shape != target.shape):
-        shapes = [tuple(part.shape) for part in (probs, target, mask) if part is not None]
-        raise DataError(f"count_bins: shapes must be (K,*S), (*S) and (*S), got {shapes}. Bring all to the same grid.")
-    num_classes, device = probs.shape[0], probs.device
-    flat_probs, flat_target = probs.reshape(num_classes, -1), target.reshape(-1)
-    flat_mask = None if mask is None else mask.reshape(-1)
-    table = torch.zeros((3, (num_classes + 1) * COLUMNS + 1), dtype=torch.int64, device=device)
-    extremes = torch.tensor([0.0, 0.0], dtype=torch.float32, device=device)
-    fine_edges = torch.from_numpy(compute_edges(edges)).to(device)
-    step = CHUNK_CPU if device.type == "cpu" else CHUNK_DEVICE
-    voxels = 0
-    for start in range(0, flat_target.numel(), step):
-        part, classes = flat_probs[:, start : start + step], flat_target[start : start + step]
-        if flat_mask is not None:
-            chosen = flat_mask[start : start + step].nonzero().squeeze(1)
-            part, classes = part[:, chosen], classes[chosen]
-        if classes.numel():
-            voxels += classes.numel()
-            _count_chunk(table, extremes, part, classes, fine_edges, edges)
-    low, high = extremes.tolist()
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
-        raise DataError(
-            f"count_bins: probabilities must lie in [0, 1], got values from {low:g} to {high:g}. "
-            "Pass softmax probabilities without NaN, not logits."
-        )
-    counts, hits, sums = table[:, :-1].reshape(3, num_classes + 1, COLUMNS).cpu().numpy()
-    total = torch.full((num_classes + 1,), voxels, dtype=torch.int64).numpy()
-    return BinCounts(counts=counts, hits=hits, sums=sums, total=total, edges=edges)
+    found = measure_calibration(probs, target, {"region": mask}, edges=edges, owner="count_bins")
+    return found.regions["region"].counts
 
 
-def find_top_label(probs: Tensor) -> tuple[Tensor, Tensor]:
-    """Largest probability (*S) and its class (*S, int64) of probs (K,*S); the lowest class wins a tie.
+def check_probabilities(owner: str, probs: Tensor) -> None:
+    """Raise DataError unless probs (K,*S) lie in [0, 1] and sum to 1 over K, each to within 1e-3.
 
-    Example:
-        >>> confidence, label = find_top_label(torch.tensor([[0.5, 0.25], [0.5, 0.75]]))
-        >>> confidence.tolist(), label.tolist()
-        ([0.5, 0.75], [0, 1])
+    Args:
+        owner: what the message begins with.
+        probs: (K,*S).
     """
-    confidence, label = probs[0], torch.zeros(probs.shape[1:], dtype=torch.uint8, device=probs.device)
-    # A running maximum is several times faster on a CPU than max over the first axis, and its ties are defined.
-    for index in range(1, probs.shape[0]):
-        label.masked_fill_(probs[index] > confidence, index)
-        confidence = torch.maximum(confidence, probs[index])
-    return confidence, label.long()
+    if probs.numel():
+        _check_extremes(owner, tuple(find_extremes(probs.reshape(len(probs), -1)).tolist()))
 
 
-def _count_chunk(table: Tensor, extremes: Tensor, probs: Tensor, target: Tensor, edges: Tensor, kind: str) -> None:
-    probs = probs if probs.dtype == torch.float64 else probs.float()
-    low, high = torch.aminmax(probs)
-    extremes[0], extremes[1] = torch.minimum(extremes[0], low.float()), torch.maximum(extremes[1], high.float())
-    confidence, label = find_top_label(probs)
-    _count_row(table, 0, confidence, label == target, edges, kind)
-    for index in range(probs.shape[0]):
-        _count_row(table, index + 1, probs[index], target == index, edges, kind)
+def _check_inputs(owner: str, probs: Tensor, target: Tensor, regions: Mapping[str, Tensor | None]) -> None:
+    shapes = [tuple(part.shape) for part in (probs, target, *regions.values()) if part is not None]
+    if any(shape != shapes[0][1:] for shape in shapes[1:]):
+        raise DataError(
+            f"{owner}: shapes must be (K,*S) for probs and (*S) for the target and each mask, got {shapes}. "
+            "Bring all to the same grid."
+        )
+    if sum(mask is not None for mask in regions.values()) > MAX_REGIONS:
+        raise DataError(f"{owner}: at most {MAX_REGIONS} masks are counted at once, got {len(regions)}. Ask twice.")
+    if target.numel():
+        low, high = (int(value) for value in torch.aminmax(target))
+        if low < 0 or high >= len(probs):
+            raise DataError(
+                f"{owner}: target must be in 0..{len(probs) - 1}, got values from {low} to {high}. "
+                "Map the labels to 0..K-1."
+            )
 
 
-def _count_row(table: Tensor, row: int, probs: Tensor, hit: Tensor, edges: Tensor, kind: str) -> None:
-    is_single = probs.dtype == torch.float32
-    wide = probs.double().nan_to_num(0.0).clamp_(0.0, 1.0)
-    if is_single and kind == "exact":
-        # A float32 times 300 is exact in float64, so this is the bin of the exact edges k/300, without a search.
-        column = (wide * FINE_BINS).ceil_().clamp_(min=1.0).sub_((wide <= THRESHOLD).double()).long()
-    else:
-        column = torch.bucketize(wide, edges, right=False).sub_(1)
-        outside = column < 0
-        column = column.masked_fill_(outside, table.shape[1] - 1 - row * COLUMNS if kind == "paper" else 0)
-    column += row * COLUMNS
-    fixed = (wide * SCALE).round_().long()
-    table[0].scatter_add_(0, column, torch.ones((), dtype=torch.int64, device=column.device).expand_as(column))
-    table[1].scatter_add_(0, column, hit.long())
-    table[2].scatter_add_(0, column, fixed)
+def _encode(masks: list[Tensor]) -> Tensor:
+    """(n,) uint8: bit b is set where mask b is True."""
+    code = torch.zeros(masks[0].numel(), dtype=torch.uint8, device=masks[0].device)
+    for bit, mask in enumerate(masks):
+        code.add_(mask.reshape(-1), alpha=1 << bit)
+    return code
+
+
+def _check_extremes(owner: str, extremes: tuple[float, ...]) -> None:
+    low, high, least, most = extremes
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+        finite = math.isfinite(low) and math.isfinite(high)
+        raise DataError(
+            f"{owner}: probabilities must lie in [0, 1], got "
+            f"{f'values from {low:g} to {high:g}' if finite else 'NaN or infinity'}. "
+            "Pass softmax probabilities, not logits."
+        )
+    if not max(1 - least, most - 1) <= SUM_TOLERANCE:
+        raise DataError(
+            f"{owner}: probabilities must sum to 1 over the classes, got sums from {least:g} to {most:g}. "
+            "Pass a softmax over all classes, background included."
+        )
+
+
+def _collect(result: PassResult, inside: Tensor, edges: str) -> RegionCalibration:
+    """Put the codes of one region together: row 0 is the top label, row k + 1 class k."""
+    # (K, is top label, is reference, column)
+    counts, sums = (cells[:, inside].sum(1) for cells in (result.counts, result.sums))
+    own = counts.sum(1)
+    rows = torch.cat([counts[:, 1].sum(0, keepdim=True), own])
+    found = BinCounts(
+        counts=rows.sum(1)[:, :OUTSIDE].numpy(),
+        hits=rows[:, 1, :OUTSIDE].numpy(),
+        sums=torch.cat([sums[:, 1].sum(0, keepdim=True), sums.sum(1)]).sum(1)[:, :OUTSIDE].numpy(),
+        total=rows.sum((1, 2)).numpy(),
+        edges=edges,
+    )
+    nll, brier = (result.proper[:, inside].sum(1) / found.voxels).tolist() if found.voxels else (math.nan, math.nan)
+    return RegionCalibration(counts=found, nll=nll, brier=brier)

@@ -9,14 +9,12 @@ import numpy as np
 from torch import Tensor
 
 from mlseg.checks import check_arguments
-from mlseg.functional.bins import BinCounts, compute_ace, compute_cece, compute_ece, compute_mce
-from mlseg.functional.calibration import count_bins
-from mlseg.functional.proper_scores import compute_brier, compute_nll
+from mlseg.functional.bins import compute_ace, compute_cece, compute_ece, compute_mce
+from mlseg.functional.calibration import RegionCalibration
 from mlseg.functional.surfaces import compute_assd, compute_hd, compute_hd95, compute_nsd, compute_surface_distances
-from mlseg.metrics.prediction import check_labels, check_prediction
+from mlseg.metrics.prediction import check_labels, check_prediction, choose_segmentation, measure_case
 from mlseg.metrics.regions import build_regions
-from mlseg.metrics.rows import build_rows, score_labels
-from mlseg.records import Score
+from mlseg.metrics.rows import Found, build_rows, score_labels
 from mlseg.types import CasePrediction, CaseScores
 
 
@@ -79,33 +77,38 @@ class DefaultEvaluation:
         self.roi_margin_mm = roi_margin_mm
 
     def score_case(self, prediction: CasePrediction) -> CaseScores:
-        """Judge one case; `bins` of the result maps each region to its counts.
+        """Judge one case; a prediction without probabilities gets no calibration scores and no histograms.
 
         Raises:
             DataError: if the probabilities are not probabilities or do not fit the target, naming the case.
         """
-        prediction = check_prediction("DefaultEvaluation", prediction, self.labels)
+        owner = type(self).__name__
+        check_prediction(owner, prediction, self.labels)
+        found = measure_case(owner, prediction, self.build_regions(prediction.target, prediction.spacing_mm))
         rows = score_labels(
             prediction,
             self.name,
+            segmented=choose_segmentation(prediction, found),
             labels=self.labels,
             judge=lambda dice, predicted, reference: {
                 "dice": (dice, "1"),
-                **self._compare_masks(predicted, reference, prediction.spacing_mm),
+                **self.compare_masks(predicted, reference, prediction.spacing_mm),
             },
         )
-        regions = build_regions(
-            prediction.target, prediction.spacing_mm, boundary_mm=self.boundary_mm, roi_margin_mm=self.roi_margin_mm
-        )
-        bins = {}
-        for region, mask in regions.items():
-            bins[region] = count_bins(prediction.probs, prediction.target, mask=mask)
-            rows.extend(self._score_region(prediction, region, mask, bins[region]))
-        return CaseScores(rows=rows, bins=bins)
+        if found is None:
+            return CaseScores(rows=rows)
+        for region, calibration in found.regions.items():
+            scores = {**self.score_top_label(calibration), **self.score_classes(calibration)}
+            n = calibration.counts.voxels
+            rows += build_rows(prediction, self.name, label="all", region=region, found=scores, n=n)
+        return CaseScores(rows=rows, bins={(region, "all"): part.counts for region, part in found.regions.items()})
 
-    def _compare_masks(
-        self, predicted: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float]
-    ) -> dict[str, tuple[float, str]]:
+    def build_regions(self, target: Tensor, spacing_mm: Sequence[float]) -> dict[str, Tensor | None]:
+        """The masks (D,H,W) in which calibration is measured."""
+        return build_regions(target, spacing_mm, boundary_mm=self.boundary_mm, roi_margin_mm=self.roi_margin_mm)
+
+    def compare_masks(self, predicted: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float]) -> Found:
+        """Distances of one label, and whether it was missed or invented."""
         missed = bool(reference.any()) and not predicted.any()
         invented = bool(predicted.any()) and not reference.any()
         if missed or invented:
@@ -126,17 +129,19 @@ class DefaultEvaluation:
             "invented": (float(invented), "case"),
         }
 
-    def _score_region(
-        self, prediction: CasePrediction, region: str, mask: Tensor | None, counts: BinCounts
-    ) -> list[Score]:
-        probs, target = prediction.probs, prediction.target
-        found = {
-            "ece": (compute_ece(counts, self.bins), "1"),
-            "cece": (compute_cece(counts, self.bins), "1"),
-            "cece_t": (compute_cece(counts, self.bins, threshold=True), "1"),
-            "ace": (compute_ace(counts, self.bins), "1"),
-            "mce": (compute_mce(counts, self.bins), "1"),
-            "nll": (compute_nll(probs, target, mask=mask), "nat"),
-            "brier": (compute_brier(probs, target, mask=mask), "1"),
+    def score_top_label(self, found: RegionCalibration) -> dict[str, tuple[float, str]]:
+        """What is said of the confidence in the predicted class, and the proper scores."""
+        return {
+            "ece": (compute_ece(found.counts, self.bins), "1"),
+            "ace": (compute_ace(found.counts, self.bins), "1"),
+            "mce": (compute_mce(found.counts, self.bins), "1"),
+            "nll": (found.nll, "nat"),
+            "brier": (found.brier, "1"),
         }
-        return build_rows(prediction, self.name, label="all", region=region, found=found, n=counts.voxels)
+
+    def score_classes(self, found: RegionCalibration) -> dict[str, tuple[float, str]]:
+        """What is said of each class's probability, averaged over the classes."""
+        return {
+            "cece": (compute_cece(found.counts, self.bins), "1"),
+            "cece_t": (compute_cece(found.counts, self.bins, threshold=True), "1"),
+        }

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlseg.functional.bins import compute_cece, compute_ece
-from mlseg.functional.calibration import count_bins
 from mlseg.functional.surfaces import compute_hd, compute_hd95, compute_surface_distances
-from mlseg.metrics.prediction import check_labels, check_prediction
+from mlseg.metrics.prediction import check_labels, check_prediction, choose_segmentation, measure_case
 from mlseg.metrics.rows import build_rows, score_labels
 from mlseg.types import CasePrediction, CaseScores
 
@@ -59,22 +58,25 @@ class PaperEvaluation:
         self.labels = check_labels("PaperEvaluation", labels)
 
     def score_case(self, prediction: CasePrediction) -> CaseScores:
-        """Judge one case; `bins` of the result holds the counts of the foreground.
+        """Judge one case; a prediction without probabilities gets no calibration scores and no histograms.
 
         Raises:
             DataError: if the probabilities are not probabilities or do not fit the target, naming the case.
         """
-        prediction = check_prediction("PaperEvaluation", prediction, self.labels)
-        target = prediction.target
-        counts = count_bins(prediction.probs, target, mask=target > 0, edges="paper")
-        largest = int(target.max())
+        owner, target = type(self).__name__, prediction.target
+        check_prediction(owner, prediction, self.labels)
+        measured = measure_case(owner, prediction, {"foreground": target > 0}, edges="paper")
+        segmented = choose_segmentation(prediction, measured)
+        rows = score_labels(prediction, self.name, segmented=segmented, labels=self.labels, judge=_apply_rules)
+        if measured is None:
+            return CaseScores(rows=rows)
+        counts = measured.regions["foreground"].counts
         found = {
             "ece": (round(compute_ece(counts, BINS), DIGITS), "1"),
-            "cece": (round(compute_cece(counts, BINS, num_classes=largest + 1), DIGITS), "1"),
+            "cece": (round(compute_cece(counts, BINS, num_classes=int(target.max()) + 1), DIGITS), "1"),
         }
-        rows = score_labels(prediction, self.name, labels=self.labels, judge=_apply_rules)
         rows += build_rows(prediction, self.name, label="all", region="foreground", found=found, n=counts.voxels)
-        return CaseScores(rows=rows, bins={"foreground": counts})
+        return CaseScores(rows=rows, bins={("foreground", "all"): counts})
 
 
 def _apply_rules(dice: float, predicted: np.ndarray, reference: np.ndarray) -> dict[str, tuple[float, str]]:

@@ -20,7 +20,7 @@ def build_regions(
     """One boolean mask per name in REGIONS; None stands for every voxel. Without foreground all but "image" are empty.
 
     Args:
-        target: integer classes, 0 is background.
+        target: integer classes 0..255, 0 is background.
         spacing_mm: voxel size (d,h,w).
         boundary_mm, roi_margin_mm: see `find_boundary` and `find_roi`.
 
@@ -50,7 +50,9 @@ def find_boundary(target: Tensor, spacing_mm: Sequence[float], *, boundary_mm: f
     if box is None:
         return near
     # Every border has foreground on one side, so nothing is missed outside the box.
-    classes, marked = target[box].to(torch.int16), near[box]
+    # The bits in which two classes differ, in bytes: several times faster than comparing to booleans.
+    classes = target[box].to(torch.uint8)
+    differs = torch.zeros_like(classes)
     # Farther than the box is wide no two of its voxels lie apart.
     reach = [min(steps, size - 1) for steps, size in zip(reach, classes.shape, strict=True)]
     for offset in itertools.product(*(range(-steps, steps + 1) for steps in reach)):
@@ -64,9 +66,10 @@ def find_boundary(target: Tensor, spacing_mm: Sequence[float], *, boundary_mm: f
         behind = tuple(
             slice(max(-step, 0), size + min(-step, 0)) for step, size in zip(offset, classes.shape, strict=True)
         )
-        differs = classes[ahead] != classes[behind]
-        marked[ahead] |= differs
-        marked[behind] |= differs
+        bits = classes[ahead] ^ classes[behind]
+        differs[ahead] |= bits
+        differs[behind] |= bits
+    near[box] = differs != 0
     return near
 
 

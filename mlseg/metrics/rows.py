@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from torch import Tensor
 
-from mlseg.functional.calibration import find_top_label
 from mlseg.functional.overlap import compute_dice, count_overlap
 from mlseg.records import Score
 from mlseg.types import CasePrediction
@@ -41,16 +41,17 @@ def score_labels(
     prediction: CasePrediction,
     evaluation: str,
     *,
+    segmented: Tensor,
     labels: Sequence[str],
     judge: Callable[[float, np.ndarray, np.ndarray], Found],
 ) -> list[Score]:
     """Rows of each foreground label over the whole image; n counts the voxels of either mask.
 
     Args:
+        segmented: (D,H,W) label map, on the device of the target.
         labels: class names, background first.
         judge: (Dice, predicted mask (D,H,W), reference mask (D,H,W)) -> what the protocol says of a label.
     """
-    segmented = find_top_label(prediction.probs)[1]
     overlap = count_overlap(segmented, prediction.target, len(labels))
     dice = compute_dice(overlap).tolist()
     union = (overlap.predicted + overlap.reference - overlap.intersection).tolist()

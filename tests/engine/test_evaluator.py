@@ -32,7 +32,7 @@ class Shapes:
         ids = {"subject_id": prediction.subject_id, "case_id": prediction.case_id}
         value = float(prediction.target.numel())
         row = Score(evaluation=self.name, label="all", region="image", metric="voxels", value=value, **ids, **facts)
-        return CaseScores(rows=[row], bins={"image": count_bins(prediction.probs, prediction.target)})
+        return CaseScores(rows=[row], bins={("image", "all"): count_bins(prediction.probs, prediction.target)})
 
 
 def test_every_case_is_judged_by_every_protocol_on_its_grid(tmp_path: Path, tiny_network: Any, make_case: Any) -> None:
@@ -43,8 +43,8 @@ def test_every_case_is_judged_by_every_protocol_on_its_grid(tmp_path: Path, tiny
     assert [(row.case_id, row.evaluation, row.value) for row in rows] == expected
     assert read_scores(run.scores) == rows
     bins = read_bins(run.bins)
-    assert {tuple(key) for key in bins} == {(e, "image", c) for e in ("default", "paper") for c in ("case0", "case1")}
-    assert bins[("default", "image", "case0")].voxels == 768  # type: ignore[index]
+    assert {tuple(key) for key in bins} == {(e, "image", "all", c) for e in ("default", "paper") for c in ("case0", "case1")}
+    assert bins[("default", "image", "all", "case0")].voxels == 768  # type: ignore[index]
 
 
 def test_the_network_is_judged_in_eval_mode(tmp_path: Path, tiny_network: Any, make_case: Any) -> None:

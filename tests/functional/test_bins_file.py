@@ -10,13 +10,13 @@ from mlseg.functional.bins import BinCounts
 from mlseg.functional.bins_file import BinsKey, read_bins, write_bins
 
 
-def make_bins() -> dict[tuple[str, str, str], BinCounts]:
+def make_bins() -> dict[tuple[str, str, str, str], BinCounts]:
     generator = np.random.default_rng(0)
     bins = {}
     for case_id, classes, edges in (("a", 4, "exact"), ("b", 2, "paper")):
         parts = generator.integers(0, 2**40, (3, classes + 1, 301))
         total = parts[0].sum(1) // 2**20
-        key = ("default", "image", case_id)
+        key = ("default", "image", "all", case_id)
         bins[key] = BinCounts(counts=parts[0], hits=parts[1], sums=parts[2], total=total, edges=edges)
     return bins
 
@@ -55,5 +55,5 @@ def test_files_of_another_version_or_kind_are_refused(tmp_path):
     with pytest.raises(RunError, match="Evaluate the run again"):
         read_bins(path)
     np.savez(path, version=np.array(99))
-    with pytest.raises(RunError, match="version must be 1, got 99"):
+    with pytest.raises(RunError, match="version must be 2, got 99"):
         read_bins(path)

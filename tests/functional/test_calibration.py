@@ -9,10 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import mlseg.functional.calibration as calibration
+import mlseg.functional.counting as counting
 from mlseg.checks import DataError
 from mlseg.functional.bins import SCALE, BinCounts, compute_cece, compute_ece, reliability_curve
-from mlseg.functional.calibration import count_bins, find_top_label
+from mlseg.functional.calibration import count_bins
+from mlseg.functional.counting import find_top_label
 
 
 def draw_case(seed: int, *shape: int, classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,12 +97,12 @@ def test_ties_go_to_the_lowest_class() -> None:
 def test_chunks_and_merges_in_any_order_give_the_same_integers(seed: int, chunk: int, order: list[int]) -> None:
     probs, target = draw_case(seed, 4, 4, 4)
     whole = count_bins(probs, target)
-    before = calibration.CHUNK_CPU
-    calibration.CHUNK_CPU = chunk
+    before = counting.CHUNK_CPU
+    counting.CHUNK_CPU = chunk
     try:
         chunked = count_bins(probs, target)
     finally:
-        calibration.CHUNK_CPU = before
+        counting.CHUNK_CPU = before
     slices = [count_bins(probs[:, place], target[place]) for place in order]
     merged = (slices[0] + slices[1]) + (slices[2] + slices[3])
     assert equal_counts(whole, chunked)
@@ -109,7 +110,7 @@ def test_chunks_and_merges_in_any_order_give_the_same_integers(seed: int, chunk:
 
 
 def test_a_mask_counts_its_voxels_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "CHUNK_CPU", 50)
+    monkeypatch.setattr(counting, "CHUNK_CPU", 50)
     probs, target = draw_case(1, 4, 6, 6)
     mask = target > 0
     assert equal_counts(count_bins(probs, target, mask=mask), count_bins(probs[:, mask], target[mask]))
@@ -138,7 +139,7 @@ def test_rounding_beyond_one_changes_nothing() -> None:
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, 1.5, -0.5])
 @pytest.mark.parametrize("place", [0, 5, 11])
 def test_what_is_no_probability_is_refused(wrong: float, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "CHUNK_CPU", 4)
+    monkeypatch.setattr(counting, "CHUNK_CPU", 4)
     probs, target = draw_case(2, 12)
     probs[1, place] = wrong
     with pytest.raises(DataError, match=r"\[0, 1\]"):
@@ -208,10 +209,9 @@ def test_layout_and_integer_types_do_not_matter() -> None:
     assert equal_counts(count_bins(turned, target.to(torch.uint8)), count_bins(probs, target))
 
 
-def test_ignored_targets_are_hits_of_no_class() -> None:
-    counts = count_bins(torch.tensor([[0.9], [0.1]]), torch.tensor([-100]))
-    assert counts.hits.sum() == 0
-    assert counts.voxels == 1
+def test_a_target_without_a_class_is_refused() -> None:
+    with pytest.raises(DataError, match=r"0\.\.1, got values from -100 to 0"):
+        count_bins(torch.tensor([[0.9, 0.1], [0.1, 0.9]]), torch.tensor([-100, 0]))
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from mlseg.functional.bins import compute_cece, compute_ece
-from mlseg.functional.calibration import count_bins
+from mlseg.functional.calibration import count_bins, measure_calibration
 from mlseg.functional.overlap import compute_dice, count_overlap
-from mlseg.functional.proper_scores import compute_nll
 from mlseg.functional.surfaces import compute_assd, compute_hd, compute_hd95, compute_surface_distances
 
 CASES = ("acdc_like", "missing_label", "missing_prediction")
@@ -49,8 +48,22 @@ def test_calibration(golden: dict[str, np.ndarray], region: str, dtype: torch.dt
 
 def test_likelihood(golden: dict[str, np.ndarray]) -> None:
     probs, target = read_case(golden)
-    assert compute_nll(probs, target, mask=target > 0) == pytest.approx(float(golden["nll_fg"]), rel=1e-12)
-    assert compute_nll(probs.float(), target, mask=target > 0) == pytest.approx(float(golden["nll_fg"]), rel=1e-6)
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
+        found = measure_calibration(probs.to(dtype), target, {"foreground": target > 0}).regions["foreground"]
+        assert found.nll == pytest.approx(float(golden["nll_fg"]), rel=tolerance)
+
+
+def test_all_in_one_pass_over_the_logits(golden: dict[str, np.ndarray]) -> None:
+    logits = torch.from_numpy(golden["logits"]).transpose(0, 1).double()
+    target = torch.from_numpy(golden["label"]).long()
+    regions = {"all": None, "fg": target > 0}
+    found = measure_calibration(logits, target, regions, edges="paper", from_logits=True).regions
+    for region in regions:
+        counts = found[region].counts
+        assert compute_ece(counts) == pytest.approx(float(golden[f"ece_{region}"]), rel=1e-6)
+        classes = int(target.max()) + 1
+        assert compute_cece(counts, num_classes=classes) == pytest.approx(float(golden[f"cece_{region}"]), rel=1e-6)
+    assert found["fg"].nll == pytest.approx(float(golden["nll_fg"]), rel=1e-12)
 
 
 def test_dice(golden: dict[str, np.ndarray]) -> None:

@@ -165,14 +165,14 @@ def test_regions_differ_and_say_how_many_voxels_they_hold() -> None:
     assert pick(scores, "ece", region="foreground").n == 64
     assert pick(scores, "ece", region="roi").n == 2 * 12 * 13
     boundary = find_boundary(target, SPACING, boundary_mm=3.0)
-    assert pick(scores, "ece", region="boundary").n == scores.bins["boundary"].voxels == boundary.sum()
+    assert pick(scores, "ece", region="boundary").n == scores.bins["boundary", "all"].voxels == boundary.sum()
 
 
 def test_bins_give_the_rows_again() -> None:
     scores = judge(draw_boxes(), draw_boxes(shift=2), confidence=0.7)
-    for region, counts in scores.bins.items():
+    for (region, _), counts in scores.bins.items():
         assert compute_ece(counts) == pick(scores, "ece", region=region).value
-    assert list(scores.bins) == ["image", "foreground", "boundary", "roi"]
+    assert list(scores.bins) == [(region, "all") for region in ("image", "foreground", "boundary", "roi")]
 
 
 def test_hd95_is_the_larger_of_the_two_directions() -> None:
@@ -189,7 +189,7 @@ def test_the_number_of_bins_is_a_setting(bins: int) -> None:
     probs = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(0)).softmax(0)
     prediction = replace(build_prediction(draw_boxes(), draw_boxes()), probs=probs)
     scores = DefaultEvaluation(LABELS, bins=bins).score_case(prediction)
-    for region, counts in scores.bins.items():
+    for (region, _), counts in scores.bins.items():
         expected = {
             "ece": compute_ece(counts, bins),
             "cece": compute_cece(counts, bins),

@@ -64,8 +64,8 @@ def test_rows_are_named() -> None:
     assert rows["hd95", "RV"][:2] == ("image", "voxel")
     assert rows["dice", "RV"][:2] == ("image", "1")
     assert rows["ece", "all"] == rows["cece", "all"] == ("foreground", "1", voxels)
-    assert list(scores.bins) == ["foreground"]
-    assert scores.bins["foreground"].voxels == voxels
+    assert list(scores.bins) == [("foreground", "all")]
+    assert scores.bins["foreground", "all"].voxels == voxels
     assert {row.evaluation for row in scores.rows} == {"paper"}
     protocol: EvaluationProtocol = PaperEvaluation(LABELS)
     assert (protocol.name, protocol.grid) == ("paper", "crop")
@@ -118,7 +118,7 @@ def test_quirk_a_probability_of_zero_falls_in_no_bin() -> None:
 def test_quirk_the_edges_are_float32() -> None:
     prediction = draw_prediction()
     expected = count_bins(prediction.probs, prediction.target, mask=prediction.target > 0, edges="paper")
-    bins = score(prediction).bins["foreground"]
+    bins = score(prediction).bins["foreground", "all"]
     assert bins.edges == "paper"
     assert np.array_equal(bins.counts, expected.counts)
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mlseg.checks import ConfigError, DataError
-from mlseg.metrics.prediction import check_labels, check_prediction
+from mlseg.functional.calibration import CaseCalibration
+from mlseg.metrics.prediction import check_labels, check_prediction, choose_segmentation, measure_case
 from mlseg.types import CasePrediction
 
 LABELS = ("background", "RV", "LV")
@@ -26,26 +27,42 @@ def build_prediction(**changes: Any) -> CasePrediction:
     return replace(prediction, **changes)
 
 
-def check(prediction: CasePrediction) -> CasePrediction:
-    return check_prediction("DefaultEvaluation", prediction, LABELS)
-
-
-def test_good_probabilities_come_back_untouched() -> None:
-    prediction = build_prediction()
-    assert check(prediction).probs.data_ptr() == prediction.probs.data_ptr()
+def check(prediction: CasePrediction) -> CaseCalibration:
+    check_prediction("DefaultEvaluation", prediction, LABELS)
+    found = measure_case("DefaultEvaluation", prediction, {"image": None})
+    assert found is not None
+    return found
 
 
 def test_rounding_errors_are_clamped() -> None:
-    probs = build_prediction().probs.clone()
-    probs[:, 0, 0, 0] = torch.tensor([1.0 + 1e-6, -1e-6, 0.0])
-    checked = check(build_prediction(probs=probs)).probs
-    assert checked[:, 0, 0, 0].tolist() == [1.0, 0.0, 0.0]
+    exact = build_prediction().probs.clone()
+    exact[:, 0, 0, 0] = torch.tensor([1.0, 0.0, 0.0])
+    rounded = exact.clone()
+    rounded[:, 0, 0, 0] = torch.tensor([1.0 + 1e-6, -1e-6, 0.0])
+    found = [check(build_prediction(probs=probs)).regions["image"] for probs in (exact, rounded)]
+    assert found[0].counts.sums.tolist() == found[1].counts.sums.tolist()
+    assert found[0].nll == found[1].nll
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_other_precisions_are_taken(dtype: torch.dtype) -> None:
-    checked = check(build_prediction(probs=build_prediction().probs.to(dtype)))
-    assert checked.probs.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    probs = build_prediction().probs.to(dtype)
+    counts = check(build_prediction(probs=probs)).regions["image"].counts
+    assert counts.sums[1].sum() == (probs[0].double() * 2**28).round().sum()
+
+
+def test_a_label_map_is_judged_as_it_is_and_else_the_top_label() -> None:
+    prediction = build_prediction()
+    found = measure_case("DefaultEvaluation", prediction, {"image": None})
+    assert torch.equal(choose_segmentation(prediction, found), prediction.probs.argmax(0))
+    own = torch.zeros_like(prediction.target)
+    processed = build_prediction(segmentation=own)
+    check_prediction("DefaultEvaluation", processed, LABELS)
+    assert choose_segmentation(processed, found) is own
+    bare = build_prediction(probs=None, segmentation=own)
+    check_prediction("DefaultEvaluation", bare, LABELS)
+    assert measure_case("DefaultEvaluation", bare, {"image": None}) is None
+    assert choose_segmentation(bare, None) is own
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -78,10 +95,15 @@ def test_independent_sigmoids_are_refused() -> None:
     ("changes", "message"),
     [
         ({"target": torch.zeros(2, 5, 4, dtype=torch.int64)}, "same grid"),
-        ({"target": torch.zeros(1, 2, 5, 5, dtype=torch.int64)}, "same grid"),
-        ({"probs": torch.ones(3, 5, 5) / 3, "target": torch.zeros(5, 5, dtype=torch.int64)}, "same grid"),
+        ({"target": torch.zeros(1, 2, 5, 5, dtype=torch.int64)}, r"must be \(D,H,W\)"),
+        ({"probs": torch.ones(3, 5, 5) / 3, "target": torch.zeros(5, 5, dtype=torch.int64)}, "D = 1"),
+        ({"probs": torch.ones(3, 5, 5) / 3}, "same grid"),
+        ({"probs": None}, "got neither"),
+        ({"segmentation": torch.zeros(2, 5, 4, dtype=torch.int64)}, "label map must have the shape"),
+        ({"segmentation": torch.full((2, 5, 5), 3)}, r"label map must be in 0\.\.2"),
+        ({"segmentation": torch.zeros(2, 5, 5)}, "label map must be integer"),
         ({"probs": torch.ones(3, 2, 5, 5, dtype=torch.int64)}, "floating-point"),
-        ({"probs": torch.zeros(3, 0, 5, 5), "target": torch.zeros(0, 5, 5, dtype=torch.int64)}, "same grid"),
+        ({"probs": torch.zeros(3, 0, 5, 5), "target": torch.zeros(0, 5, 5, dtype=torch.int64)}, r"\(0, 5, 5\)"),
         ({"probs": torch.ones(4, 2, 5, 5) / 4}, "one channel per label"),
         ({"target": torch.zeros(2, 5, 5)}, "must be integer classes"),
         ({"target": torch.full((2, 5, 5), 3)}, r"0\.\.2, got values from 3 to 3"),
@@ -93,7 +115,7 @@ def test_independent_sigmoids_are_refused() -> None:
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        check(build_prediction(**changes))
+        check_prediction("DefaultEvaluation", build_prediction(**changes), LABELS)
     assert "patient007_frame01" in str(caught.value)
 
 
