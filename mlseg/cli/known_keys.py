@@ -12,6 +12,8 @@ from mlseg.cli.suggest import suggest
 
 # What Hydra itself reads beside a component's arguments.
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_args_", "_convert_", "_recursive_"})
+# Mappings that the user fills: any key may stand there.
+MAPPINGS = ("data.merged_labels", "data.label_map")
 KINDS = {bool: "true or false", str: "a word", list: "a list in brackets"}
 
 
@@ -54,7 +56,9 @@ def _advise(key: str, choices: Mapping[str, str]) -> str:
 
 
 def _is_allowed(key: str, written: Mapping[str, Any], standard: Mapping[str, Any]) -> bool:
-    """True for an additional argument of a component that is not ours, or that the user put in place of ours."""
+    """True within a mapping, and for an additional argument of a component that is not ours or not our choice."""
+    if key.startswith(tuple(f"{mapping}." for mapping in MAPPINGS)):
+        return True
     component = _find_component(key, written)
     if component is None:
         return False

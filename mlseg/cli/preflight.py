@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mlseg.checks import COUNT, POSITIVE, RANGES, ConfigError, MlsegError, OneOf, Range, Rule
+from mlseg.checks import COUNT, POSITIVE, RANGES, ConfigError, MlsegError, OneOf, Range, Rule, find_merged_problems
 from mlseg.cli.compose import flatten, read_choices
 from mlseg.cli.known_keys import find_key_problems, show
 from mlseg.cli.suggest import suggest
@@ -197,6 +197,11 @@ def _find_evaluation_problems(tree: dict[str, Any]) -> Iterator[str]:
         rule = f"a list of different protocols out of {', '.join(known)}"
         yield _state("evaluation.protocols", rule, names, f"Give evaluation.protocols=[{','.join(known)}].")
         return
+    if "merged" in names:
+        labels = tree["data"].get("source", {}).get("labels")
+        merged = evaluation.get("merged", {}).get("merged")
+        for problem in find_merged_problems(merged, labels) if isinstance(labels, list) else ():
+            yield f"data.merged_labels: {problem}"
     for name in names:
         if name not in known:
             meant = suggest(str(name), known).strip() or "Choose of these."

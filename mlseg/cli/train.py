@@ -54,7 +54,7 @@ def train(cfg: DictConfig, info: AppInfo) -> int:
 
 def _is_done(run: RunDirectory, max_epochs: int) -> bool:
     status = run.status()
-    whole = all(path.exists() for path in (run.scores, run.record, run.bins))
+    whole = all(path.exists() for path in (run.scores, run.record, run.bins, run.views))
     return status.get("state") == "done" and status.get("epoch", 0) >= max_epochs and whole
 
 

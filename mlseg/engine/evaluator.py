@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -17,8 +18,10 @@ from mlseg.engine.device import full_float32
 from mlseg.engine.inference import Inference
 from mlseg.engine.run_directory import RunDirectory
 from mlseg.functional.bins_file import write_bins
+from mlseg.functional.views_file import CaseView, write_views
+from mlseg.metrics.view import build_view
 from mlseg.records import Score, write_scores
-from mlseg.types import CaseSet, EvaluationProtocol
+from mlseg.types import CasePrediction, CaseSet, EvaluationProtocol, PreparedCase
 
 
 def load_best(network: nn.Module, run: RunDirectory, *, epoch: int) -> None:
@@ -67,14 +70,15 @@ def evaluate(
 ) -> list[Score]:
     """Score every case under every protocol, on the grid that each asks for.
 
-    Writes scores.csv (rows in the order of cases, protocols, labels) and bins.npz into the run directory.
+    Writes scores.csv (rows in the order of cases, protocols, labels), bins.npz and views.npz (a slice of each case)
+    into the run directory.
 
     Raises:
         DataError: a prediction that is not a probability map, naming its case.
     """
     network.eval()
     rows: list[Score] = []
-    bins = {}
+    bins, views = {}, []
     visible = sys.stderr.isatty() if show_progress == "auto" else bool(show_progress)
     listed = track(
         cases,
@@ -92,7 +96,16 @@ def evaluate(
                 rows.extend(result.rows)
                 for (region, label), counts in result.bins.items():
                     bins[protocol.name, region, label, case.case_id] = counts
+            views.append(_take_view(case, predictions, inference))
             logging.getLogger("mlseg.run").info("evaluated %s", case.case_id)
     write_bins(run.bins, bins)
+    write_views(run.views, views)
     write_scores(run.scores, rows)
     return rows
+
+
+def _take_view(case: PreparedCase, predictions: Mapping[str, CasePrediction], inference: Inference) -> CaseView:
+    """A slice on the native grid, or on the training crop if no protocol asked for more."""
+    if "native" in predictions:
+        return build_view(predictions["native"], np.asarray(case.image[:, 0]))
+    return build_view(predictions["crop"], inference.crop_image(case)[:, 0])

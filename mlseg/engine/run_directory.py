@@ -26,7 +26,7 @@ class RunDirectory:
 
     Attributes:
         last, best: the checkpoints. next_best: a best one that last.pt does not know of yet.
-        scores, record, bins, log: the other files of a run.
+        scores, record, bins, views, log: the other files of a run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,6 +36,7 @@ class RunDirectory:
         self.next_best = path / "best.next.pt"
         self.scores = path / "scores.csv"
         self.bins = path / "bins.npz"
+        self.views = path / "views.npz"
         self.record = path / "run.json"
         self.log = path / "train.log"
         self._lock: IO[str] | None = None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlseg.checks import ConfigError
+from mlseg.checks import ConfigError, find_merged_problems
 from mlseg.functional.bins import BinCounts, compute_class_ece
 from mlseg.functional.calibration import CaseCalibration, check_probabilities
 from mlseg.functional.counting import find_top_label
@@ -138,23 +138,10 @@ class MergedEvaluation(DefaultEvaluation):
 
 def _check_merged(merged: Mapping[str, Sequence[str]], labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """Name -> class indices."""
-    foreground = ", ".join(labels[1:])
-    if not isinstance(merged, Mapping) or not merged:
-        raise ConfigError(
-            f"MergedEvaluation: merged must map names to classes out of {foreground}, got {merged!r}. "
-            f"Write e.g. data.merged_labels={{all: [{foreground}]}}, or leave the protocol out."
-        )
-    found = {}
-    for name, classes in merged.items():
-        listed = [classes] if isinstance(classes, str) else list(classes)
-        wrong = [one for one in listed if one not in labels[1:]]
-        if wrong or not listed or len(set(listed)) < len(listed):
-            raise ConfigError(
-                f"MergedEvaluation: {name} must be made of different classes out of {foreground}, got {listed}. "
-                "Correct data.merged_labels."
-            )
-        found[str(name)] = tuple(labels.index(one) for one in listed)
-    return found
+    problems = find_merged_problems(merged, labels)
+    if problems:
+        raise ConfigError(" ".join(f"MergedEvaluation: merged {problem}" for problem in problems))
+    return {str(name): tuple(labels.index(one) for one in classes) for name, classes in merged.items()}
 
 
 def _select(classes: Tensor, members: Sequence[int]) -> Tensor:

@@ -13,6 +13,7 @@ from mlseg.engine.run_directory import RunDirectory
 from mlseg.engine.settings import TrainerSettings
 from mlseg.functional.bins_file import read_bins
 from mlseg.functional.calibration import count_bins
+from mlseg.functional.views_file import read_views
 from mlseg.records import Score, read_scores
 from mlseg.types import CasePrediction, CaseScores
 
@@ -42,9 +43,24 @@ def test_every_case_is_judged_by_every_protocol_on_its_grid(tmp_path: Path, tiny
     expected = [("case0", "default", 768), ("case0", "paper", 192), ("case1", "default", 512), ("case1", "paper", 128)]
     assert [(row.case_id, row.evaluation, row.value) for row in rows] == expected
     assert read_scores(run.scores) == rows
+    assert {case_id: view.target.shape for case_id, view in read_views(run.views).items()} == {
+        "case0": (16, 16),
+        "case1": (16, 16),
+    }
     bins = read_bins(run.bins)
-    assert {tuple(key) for key in bins} == {(e, "image", "all", c) for e in ("default", "paper") for c in ("case0", "case1")}
+    assert {tuple(key) for key in bins} == {
+        (e, "image", "all", c) for e in ("default", "paper") for c in ("case0", "case1")
+    }
     assert bins[("default", "image", "all", "case0")].voxels == 768  # type: ignore[index]
+
+
+def test_without_a_native_protocol_the_crop_is_what_is_shown(tmp_path: Path, tiny_network: Any, make_case: Any) -> None:
+    run, case = RunDirectory(tmp_path), make_case(0)
+    evaluate(tiny_network(), [case], protocols=[Shapes("a", "crop")], inference=INFERENCE, run=run, show_progress=False)
+    view = read_views(run.views)["case0"]
+    assert view.target.tolist() == case.target[view.slice_index, 4:12, 4:12].tolist()
+    assert view.image is not None
+    assert view.image.shape == (8, 8)
 
 
 def test_the_network_is_judged_in_eval_mode(tmp_path: Path, tiny_network: Any, make_case: Any) -> None:
