@@ -74,16 +74,18 @@ class Range:
 
 @dataclass(frozen=True)
 class OneOf:
-    """The words that one argument may be."""
+    """The words that one argument may be; `optional` accepts None too."""
 
-    words: tuple[str, ...]
+    words: tuple[str | int, ...]
+    optional: bool = False
 
     def __str__(self) -> str:
-        return f"one of {', '.join(self.words)}"
+        words = f"{'one of ' if len(self.words) > 1 else ''}{', '.join(map(str, self.words))}"
+        return f"{words} or null" if self.optional else words
 
     def accepts(self, value: Any) -> bool:
-        """True if `value` is one of the words."""
-        return value in self.words
+        """True if `value` is one of the words (or None where that is allowed)."""
+        return value in self.words or (value is None and self.optional)
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,45 @@ def check_arguments(target: str, **values: Any) -> None:
         raise ConfigError(" ".join(problems))
 
 
+def find_merged_problems(merged: Any, labels: Sequence[str]) -> list[str]:
+    """What is wrong with labels that are made of several classes.
+
+    Args:
+        merged: name -> class names, out of the foreground.
+        labels: all class names, background first.
+
+    Example:
+        >>> find_merged_problems({"WT": ["ED", "oedema"]}, ["background", "ED"])
+        ['must be different classes out of ED, got WT: ED, oedema. Correct data.merged_labels.']
+    """
+    foreground = ", ".join(labels[1:])
+    if not isinstance(merged, Mapping) or not merged:
+        return [f"must map names to classes out of {foreground}, got {merged!r}. Give e.g. {{all: [{foreground}]}}."]
+    found = []
+    for name, classes in merged.items():
+        listed = list(classes) if isinstance(classes, Sequence) and not isinstance(classes, str) else [classes]
+        if not listed or len(set(listed)) < len(listed) or not set(listed) <= set(labels[1:]):
+            shown = ", ".join(map(str, listed)) or "none"
+            found.append(
+                f"must be different classes out of {foreground}, got {name}: {shown}. Correct data.merged_labels."
+            )
+    return found
+
+
 NON_NEGATIVE = Range(low=0)
 POSITIVE = Range(low=0, open_low=True)
 COUNT = Range(low=1, integer=True)
 FRACTION = Range(low=0, high=1)
 WHOLE = Range(integer=True)
+ONLY_2D = OneOf((2,))
+NETWORK: dict[str, Rule] = {"in_channels": COUNT, "num_classes": Range(low=2, integer=True)}
+
+EVALUATION: dict[str, Rule] = {
+    "bins": DivisorOf(300),
+    "tolerance_mm": NON_NEGATIVE,
+    "boundary_mm": NON_NEGATIVE,
+    "roi_margin_mm": NON_NEGATIVE,
+}
 
 RANGES: dict[str, dict[str, Rule]] = {
     "mlseg.losses.ce.CELoss": {"ignore_index": WHOLE},
@@ -167,18 +203,31 @@ RANGES: dict[str, dict[str, Rule]] = {
     "mlseg.losses.fl.FLLoss": {"gamma": NON_NEGATIVE, "ignore_index": WHOLE},
     "mlseg.losses.mbls.MbLSLoss": {"margin": NON_NEGATIVE, "alpha": NON_NEGATIVE, "ignore_index": WHOLE},
     "mlseg.models.unet.UNet": {
-        "in_channels": COUNT,
-        "num_classes": Range(low=2, integer=True),
+        **NETWORK,
         "dims": Range(low=2, high=3, integer=True),
         "widths": Each(COUNT),
         "norm": OneOf(("none", "batch", "instance", "group")),
     },
-    "mlseg.metrics.default.DefaultEvaluation": {
-        "bins": DivisorOf(300),
-        "tolerance_mm": NON_NEGATIVE,
-        "boundary_mm": NON_NEGATIVE,
-        "roi_margin_mm": NON_NEGATIVE,
+    "mlseg.models.attunet.AttUNet": {
+        **NETWORK,
+        "dims": Range(low=2, high=3, integer=True),
+        "widths": Each(COUNT),
     },
+    "mlseg.models.unetpp.UNetPlusPlus": {
+        **NETWORK,
+        "dims": ONLY_2D,
+        "encoder_weights": OneOf(("imagenet",), optional=True),
+    },
+    "mlseg.models.transunet.TransUNet": {
+        **NETWORK,
+        "dims": ONLY_2D,
+        "image_size": Each(COUNT),
+        "dropout": FRACTION,
+        "encoder_weights": OneOf(("imagenet21k",), optional=True),
+    },
+    "mlseg.data.brats.BraTSSource": {"year": OneOf(("auto", *range(2017, 2024)))},
+    "mlseg.metrics.default.DefaultEvaluation": EVALUATION,
+    "mlseg.metrics.merged.MergedEvaluation": EVALUATION,
     "mlseg.engine.settings.TrainerSettings": {
         "max_epochs": COUNT,
         "accumulate_steps": COUNT,

@@ -11,7 +11,7 @@ import contextlib
 import gzip
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Volume:
     """One image file in memory.
 
     Args:
-        array: (D,H,W), the stored type, or float64 where the file has a scale factor.
+        array: (D,H,W), from `read_channels` (C,D,H,W); the stored type, or float64 where the file has a scale factor.
         spacing_mm: voxel size along (d,h,w) of `array`, in the file's unit, taken as mm.
         affine: (4,4) stored voxel (i,j,k) to world mm.
         orientation: the axis codes that `array` was brought to, or "native".
@@ -61,13 +61,31 @@ def read_volume(path: Path, *, orientation: str = NATIVE) -> Volume:
     Raises:
         DataError: the file is missing, truncated or damaged, or is not a three-dimensional array of real numbers.
     """
+    volume = read_channels(path, orientation=orientation)
+    if len(volume.array) != 1:
+        raise DataError(
+            f"{path}: must have three axes, got {len(volume.array)} volumes of shape {volume.array.shape[1:]} (d,h,w). "
+            "Give one 3-D file per time point or channel."
+        )
+    return replace(volume, array=volume.array[0])
+
+
+def read_channels(path: Path, *, orientation: str = NATIVE) -> Volume:
+    """Read a file that may hold several channels, stored (i,j,k,c); `array` is (C,D,H,W), with one channel if 3-D.
+
+    Axes of length 1 behind the first three are dropped, as in NIfTI's vectors, (i,j,k,1,c).
+
+    Args and errors: as `read_volume`, but for the number of axes.
+    """
     check_orientation(orientation)
     data = _read_bytes(path)
-    array, zooms, affine = _decode(path, data)
-    while array.ndim > 3 and array.shape[-1] == 1:
-        array, zooms = array[..., 0], zooms[:-1]
-    if array.ndim != 3:
-        raise DataError(f"{path}: must have three axes, got shape {array.shape}. Give one 3-D file per time point.")
+    stored, zooms, affine = _decode(path, data)
+    behind = tuple(length for length in stored.shape[3:] if length != 1)
+    if stored.ndim < 3 or len(behind) > 1:
+        raise DataError(
+            f"{path}: must have three axes, or four with the channels last, got shape {stored.shape}. Export it again."
+        )
+    array, zooms = stored.reshape((*stored.shape[:3], *(behind or (1,))), order="A"), zooms[:3]
     if array.size == 0 or array.dtype.kind not in "buif":
         raise DataError(f"{path}: must hold real numbers, got {array.dtype} of shape {array.shape}. Export it again.")
     if not np.isfinite(affine).all():
@@ -75,26 +93,39 @@ def read_volume(path: Path, *, orientation: str = NATIVE) -> Volume:
     if not all(np.isfinite(zooms)) or min(zooms) <= 0:
         raise DataError(f"{path}: spacing must be above 0, got {zooms} mm. Correct the header's pixdim.")
     axes, flips = orientation_steps(affine, orientation)
-    array = np.flip(array.transpose(axes), tuple(n for n, flip in enumerate(flips) if flip))
+    array = np.flip(array.transpose(*axes, 3), tuple(n for n, flip in enumerate(flips) if flip))
     i, j, k = (zooms[axis] for axis in axes)
-    return Volume(array=array.transpose(2, 1, 0), spacing_mm=(k, j, i), affine=affine, orientation=orientation)
+    return Volume(array=array.transpose(3, 2, 1, 0), spacing_mm=(k, j, i), affine=affine, orientation=orientation)
 
 
-def write_volume(path: Path, array: np.ndarray, *, affine: np.ndarray, orientation: str = NATIVE) -> None:
-    """Write a (D,H,W) array as NIfTI, in one step: the file is there whole or not at all.
+def write_volume(
+    path: Path,
+    array: np.ndarray,
+    *,
+    affine: np.ndarray,
+    orientation: str = NATIVE,
+    scale: tuple[float, float] | None = None,
+) -> None:
+    """Write a (D,H,W) or (C,D,H,W) array as NIfTI, in one step: the file is there whole or not at all.
 
     Args:
+        array: stored (i,j,k), or (i,j,k,c) where it has channels, a single one too.
         affine: (4,4) of the stored grid, as `read_volume` gave it.
         orientation: the axis codes that `array` is in; the steps that led there are undone before it is stored.
+        scale: (slope, intercept) that a reader applies to what is stored; None stores the values themselves.
     """
     import nibabel
 
-    stored = np.ascontiguousarray(to_stored(array, affine, orientation))
-    image = nibabel.Nifti1Image(stored, affine)
+    channels = [to_stored(channel, affine, orientation) for channel in (array if array.ndim == 4 else array[None])]
+    stored = np.stack(channels, axis=-1) if array.ndim == 4 else channels[0]
+    image = nibabel.Nifti1Image(np.ascontiguousarray(stored), affine)
     image.header.set_xyzt_units("mm", "sec")
     image.set_qform(affine, code=1)
     image.set_sform(affine, code=1)
     data = image.to_bytes()
+    if scale is not None:
+        # nibabel would choose a factor of its own: bytes 112 to 120 of the header are scl_slope and scl_inter.
+        data = data[:112] + np.array(scale, dtype="<f4").tobytes() + data[120:]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(gzip.compress(data, 5, mtime=0) if path.name.endswith(".gz") else data)

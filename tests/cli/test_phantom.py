@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from mlseg.cli.phantom import read_options, run
+from mlseg.cli.phantom import OPTIONS, read_options, run
+from mlseg.data.brats import BraTSSource
+from mlseg.data.phantom import WRITERS
 
 
 def test_writes_a_phantom_and_says_what_to_type_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,9 +33,39 @@ def test_the_default_root_follows_the_environment(
     assert str(tmp_path / "phantom") in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("data", OPTIONS)
+def test_every_data_set_has_its_phantom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data: str
+) -> None:
+    monkeypatch.setenv("MLSEG_DATA", str(tmp_path))
+    assert run([f"data={data}", "subjects=1", "shape=8,40,44"]) == 0
+    root = tmp_path / ("phantom" if data == "acdc" else f"phantom_{data}")
+    assert (root / "phantom.json").is_file()
+    words = "experiment=demo" if data == "acdc" else f"data={data} 'data.crop=[40,44]'"
+    assert f"mlseg-train {words} data.root={root}" in capsys.readouterr().out
+
+
+def test_options_are_those_of_the_writers() -> None:
+    assert set(OPTIONS) == set(WRITERS)
+    for data, options in OPTIONS.items():
+        assert set(options) == set(inspect.signature(WRITERS[data]).parameters) - {"root"}
+
+
+def test_options_of_one_data_set(tmp_path: Path) -> None:
+    assert run(["data=brats", "year=2023", "subjects=1", "shape=8,40,40", f"root={tmp_path / 'p'}"]) == 0
+    assert [case.case_id for case in BraTSSource(tmp_path / "p").list_cases()] == ["BraTS-GLI-00001-000"]
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
+        (
+            "data=brast",
+            "data: must be one of acdc, mrbrains18, brats, msd, nnunet, got 'brast'. Did you mean data=brats?",
+        ),
+        ("data=", "got ''. Write one of these."),
+        ("year=2019", "year: data=acdc has no such option, got year=2019. Leave it out."),
+        ("year=last", "year: must be like year=2023, got 'last'"),
         ("subject=3", "Did you mean subjects=...?"),
         ("--seed", "Did you mean seed=...?"),
         ("qqq", "See mlseg-phantom --help."),

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlseg.checks import ConfigError, DataError
-from mlseg.data.nifti import read_volume, to_stored, write_volume
+from mlseg.data.nifti import read_channels, read_volume, to_stored, write_volume
 
 AFFINE = np.array([[-1.5, 0.1, 0, 5], [0.1, -1.2, 0.3, -7], [0, 0.2, 8.0, 3], [0, 0, 0, 1]])
 CODES = [
@@ -52,6 +52,31 @@ def test_trailing_axes_of_length_one_are_dropped(tmp_path: Path) -> None:
 def test_other_than_three_axes_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match=r"a\.nii\.gz: must have three axes"):
         read_volume(save(tmp_path / "a.nii.gz", np.zeros(shape, np.int16)))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 4, 1, 5), (2, 3, 4, 5, 1)])
+@pytest.mark.parametrize("codes", ["native", "ASL"])
+def test_channels_on_the_last_axis_come_first(tmp_path: Path, shape: tuple[int, ...], codes: str) -> None:
+    stored = np.arange(120, dtype=np.int16).reshape(shape)
+    volume = read_channels(save(tmp_path / "a.nii.gz", stored), orientation=codes)
+    assert len(volume.array) == 5
+    for channel in range(5):
+        alone = read_volume(save(tmp_path / "b.nii", stored.reshape(2, 3, 4, 5)[..., channel]), orientation=codes)
+        np.testing.assert_array_equal(volume.array[channel], alone.array)
+    assert volume.spacing_mm == alone.spacing_mm
+    np.testing.assert_array_equal(volume.affine, alone.affine)
+    assert codes != "native" or volume.array.flags.c_contiguous
+
+
+def test_a_file_without_channels_has_one(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii", np.arange(24, dtype=np.int16).reshape(2, 3, 4))
+    np.testing.assert_array_equal(read_channels(path).array, read_volume(path).array[None])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4, 2, 5)])
+def test_channels_need_one_axis_behind_three(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match=r"a\.nii: must have three axes, or four with the channels last, got shape"):
+        read_channels(save(tmp_path / "a.nii", np.zeros(shape, np.int16)))
 
 
 def test_nifti2_and_swapped_bytes_are_read(tmp_path: Path) -> None:
@@ -151,6 +176,25 @@ def test_a_damaged_header_is_read_or_refused_in_one_line(tmp_path: Path, changes
     if isinstance(outcome, str):
         assert outcome.startswith(f"{path}: ")
         assert "\n" not in outcome
+
+
+def test_channels_are_written_behind_the_three_axes(tmp_path: Path) -> None:
+    array = np.arange(2 * 4 * 3 * 5, dtype=np.int16).reshape(2, 4, 3, 5)
+    write_volume(tmp_path / "a.nii.gz", array, affine=AFFINE)
+    assert nibabel.load(tmp_path / "a.nii.gz").shape == (5, 3, 4, 2)
+    np.testing.assert_array_equal(read_channels(tmp_path / "a.nii.gz").array, array)
+    write_volume(tmp_path / "b.nii", array[:1], affine=AFFINE)
+    assert nibabel.load(tmp_path / "b.nii").shape == (5, 3, 4, 1)
+    np.testing.assert_array_equal(read_volume(tmp_path / "b.nii").array, array[0])
+
+
+def test_a_scale_is_stored_and_applied_by_readers(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    write_volume(tmp_path / "a.nii.gz", array, affine=AFFINE, scale=(0.25, -3))
+    image = nibabel.load(tmp_path / "a.nii.gz")
+    assert image.get_data_dtype() == np.int16
+    assert (image.dataobj.slope, image.dataobj.inter) == (0.25, -3)
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.nii.gz").array, array * 0.25 - 3)
 
 
 def test_writing_leaves_no_half_file(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from mlseg.checks import DataError
 from mlseg.data.acdc import ACDCSource
+from mlseg.data.reading import read_labelled_case
 from mlseg.types import Case, CaseFiles
 
 IMAGE = "training/patient001/patient001_frame01.nii.gz"
@@ -131,3 +132,24 @@ def test_every_channel_must_be_there(acdc_root: Path) -> None:
         source.read_case(replace(files, images=()))
     with pytest.raises(DataError, match=r"frame01\.nii\.gz: must have a reference segmentation"):
         source.read_case(replace(files, target=None))
+
+
+def test_stored_values_are_mapped_to_classes(acdc_root: Path) -> None:
+    files = ACDCSource(acdc_root).list_cases()[0]
+    stored = ACDCSource(acdc_root).read_case(files).target
+    label_map = {0: "background", 1: "blood", 2: "muscle", 3: "blood"}
+    case = read_labelled_case(files, labels=["background", "muscle", "blood"], channels=["MR"], label_map=label_map)
+    np.testing.assert_array_equal(case.target, np.array([0, 2, 1, 2])[stored])
+    assert case.target.dtype == np.uint8
+    del label_map[2]
+    message = (
+        r"labels must be whole numbers among 0 \(background\), 1 3 \(blood\), got 2 in \d+ voxels\. Ask the author\."
+    )
+    with pytest.raises(DataError, match=message):
+        read_labelled_case(
+            files,
+            labels=["background", "muscle", "blood"],
+            channels=["MR"],
+            label_map=label_map,
+            label_remedy="Ask the author.",
+        )
