@@ -12,7 +12,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mlseg.report.definitions import PROTOCOLS, SETTINGS, describe_region, describe_score, get_title
+from mlseg.report.definitions import (
+    FIGURES,
+    FIGURES_FOLDER,
+    PROTOCOLS,
+    SETTINGS,
+    describe_region,
+    describe_score,
+    get_title,
+)
 from mlseg.report.summary import SummaryRow
 from mlseg.report.tables import (
     MAIN_METRICS,
@@ -29,8 +37,9 @@ from mlseg.report.tables import (
 FILES = {
     "summary.md": "every score, also frame by frame",
     "scores.csv": "one row per case, label, region and score",
-    "run.json": "configuration, versions and data behind the scores",
-    "reliability*.png": "confidence against accuracy",
+    "run.json": "configuration, versions and data",
+    "score.json": "the files and settings behind the scores",
+    **{f"{FIGURES_FOLDER}/{name}.png": text for name, text in FIGURES.items()},
     "best.pt": "the network that was judged",
     "last.pt": "the network after the last epoch",
     "train.log": "what happened when",
@@ -51,7 +60,7 @@ def print_summary(
     Args:
         rows: what `summarise` returned.
         headline: the protocol that comes first.
-        run_dir: the run directory; its files are listed if they exist.
+        run_dir: the run directory, or another judged folder; its files are listed if they exist.
         commands: what to do next (open TensorBoard among it) -> the command line that does it.
         settings: bins, tolerance_mm, boundary_mm and roi_margin_mm of the run, for the definitions.
         console: where to print; None prints to the terminal, or plain text of 80 columns to a pipe.
@@ -161,7 +170,7 @@ def _print_places(run_dir: Path, console: Console) -> None:
     grid.add_column(style="dim")
     for pattern, meaning in FILES.items():
         for path in sorted(run_dir.glob(pattern)):
-            grid.add_row(path.name, meaning)
+            grid.add_row(path.relative_to(run_dir).as_posix(), meaning)
     if grid.row_count:
         console.print(Padding(grid, (0, 0, 0, 2)))
 

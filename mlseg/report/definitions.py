@@ -140,8 +140,33 @@ _PAPER = {
     ),
 }
 
+_MERGED = {
+    **_DEFAULT,
+    "ece": ScoreDefinition(
+        title="ECE",
+        better="lower",
+        text="Expected calibration error of the question whether a voxel is of the label or not, with {bins} bins: how "
+        "far the confidence max(p, 1 - p) is from the share of voxels that are right, for each label by itself.",
+    ),
+    "cece": ScoreDefinition(
+        title="CECE",
+        better="lower",
+        text="Class-wise ECE: the same for the probability p of the label, averaged over the merged labels.",
+    ),
+    "cece_t": ScoreDefinition(
+        title="CECE_t",
+        better="lower",
+        text="CECE over only those voxels whose probability of the label exceeds 0.001; labels without any are left "
+        "out.",
+    ),
+}
+
 DEFINITIONS: Mapping[str, Mapping[str, ScoreDefinition]] = MappingProxyType(
-    {"default": MappingProxyType(_DEFAULT), "paper": MappingProxyType(_PAPER)}
+    {
+        "default": MappingProxyType(_DEFAULT),
+        "paper": MappingProxyType(_PAPER),
+        "merged": MappingProxyType(_MERGED),
+    }
 )
 
 REGIONS: Mapping[str, str] = MappingProxyType(
@@ -159,8 +184,22 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType(
         "subjects, then labels",
         "paper": "The definitions of the MbLS authors' code, quirks included, to stand beside their numbers; training "
         "crop, distances in voxels, plain mean over cases",
+        "merged": "Labels made of several classes (such as whole tumour), each judged as a two-class problem: mask = "
+        "union of the predicted classes, probability = sum of theirs; foreground: all of these labels together",
     }
 )
+
+FIGURES: Mapping[str, str] = MappingProxyType(
+    {
+        "reliability": "confidence against accuracy, by region",
+        "reliability_classes": "the same for each class",
+        "reliability_subjects": "the same subject by subject",
+        "ece_bins": "ECE and CECE against the number of bins",
+        "cases": "best, median and worst case in pictures",
+    }
+)
+"""Stem of a file in figures/ -> what it shows; other protocols than the headline add their name: ece_bins_paper.png."""
+FIGURES_FOLDER = "figures"
 
 
 def get_title(evaluation: str, metric: str) -> str:

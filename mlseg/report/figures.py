@@ -1,169 +1,213 @@
-"""Figures for a paper, from counts; the only file that knows matplotlib."""
+"""Every figure of a judged folder, under figures/: which there are, and what each is drawn from."""
 
 from __future__ import annotations
 
-import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlseg.checks import RunError
-from mlseg.functional.bins import BinCounts, ReliabilityCurve, compute_ece, reliability_curve
-from mlseg.records import replacing
+from mlseg.functional.bins import BinCounts
+from mlseg.functional.bins_file import BinsKey
+from mlseg.functional.views_file import CaseView, choose_cases
+from mlseg.records import Score
+from mlseg.report.bin_errors import average_subjects, compute_case_errors, merge_subjects
+from mlseg.report.bins_file import ALL_CLASSES, LABEL_CLASS, add_bins, count_cases, group_cases, list_bin_labels
+from mlseg.report.figure_cases import CaseRow, build_cases
+from mlseg.report.figure_ece_bins import BIN_COUNTS, BinsCurve, build_ece_bins
+from mlseg.report.figure_reliability import GridRow, build_reliability
+from mlseg.report.figure_style import format_error, save_figure
+from mlseg.report.figure_subjects import SubjectPanel, build_subject_reliability
+from mlseg.report.summary import PLAIN_MEANS, compute_mean
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANELS = ("image", "foreground", "boundary")
-DPI = 300
-PANEL_WIDTH = 2.3
-HEIGHT = 3.6
-TITLE_CHARACTERS_PER_INCH = 12
-# Blue and vermilion of Okabe and Ito's palette, which colour-blind readers tell apart.
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
-# Bins with less than this share of the voxels are drawn hollow: they hardly touch the ECE.
-LIGHT_BIN = 1e-3
-SMALLEST_SHARE = 1e-5
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "text.usetex": False,
-    "axes.unicode_minus": False,
-}
+Groups = Mapping[str, Mapping[str, Mapping[str, BinCounts]]]
+"""label -> region -> case_id -> histograms"""
+
+# Regions whose ECE stands beside a case, where they are known.
+SHOWN_REGIONS = ("image", "foreground")
 
 
-def draw_reliability(
-    bins_by_region: Mapping[str, BinCounts],
-    path: Path,
+def draw_calibration(
+    folder: Path,
+    bins: Mapping[BinsKey, BinCounts],
     *,
+    evaluation: str,
     title: str,
-    bins: int = 15,
-    n_cases: Mapping[str, int] | None = None,
-) -> None:
-    """Write a reliability diagram as PNG with 300 dots per inch: a panel per region, confidence against accuracy.
+    labels: Sequence[str],
+    merged: Sequence[str] = (),
+    subjects: Mapping[str, str],
+    count: int = 15,
+    suffix: str = "",
+) -> list[Path]:
+    """Write the figures of one protocol that follow from its histograms.
 
-    A dot is a bin: its mean confidence and its share of right voxels. The bar from it to the diagonal is the bin's
-    error; ECE is the mean of these bars, weighted by the strip of voxel shares below. Hollow dots hold less than 0.1 %
-    of the voxels.
+    reliability.png (the predicted class), reliability_classes.png (each class), reliability_subjects.png (the spread
+    over subjects) and ece_bins.png (errors against the number of bins).
 
     Args:
-        bins_by_region: region -> histograms, merged over cases; "image", "foreground" and "boundary" are drawn if there
-            are any of them, else whatever is there.
-        path: the PNG file, written in one step.
-        title: a line above the panels.
-        bins: number of equal-width bins, a divisor of 300.
-        n_cases: region -> cases behind the counts; None leaves the number out.
+        folder: where the files go; it must exist.
+        bins: what `read_run_bins` returned; nothing is drawn if the protocol has none.
+        evaluation: the protocol.
+        title: what was judged, over each figure.
+        labels: class names, background first.
+        merged: the order of merged labels, if the protocol has any.
+        subjects: case_id -> subject_id.
+        count: the protocol's own number of bins.
+        suffix: end of the files' names, e.g. "_paper".
 
     Raises:
-        RunError: if there is no region to draw.
-        ConfigError: if `bins` does not divide 300.
+        RunError: a file cannot be written.
     """
-    import matplotlib
-
-    figure = build_reliability(bins_by_region, title=title, bins=bins, n_cases=n_cases)
-    with replacing(path) as temporary, matplotlib.rc_context(STYLE):
-        figure.savefig(temporary, format="png", dpi=DPI)
-
-
-def build_reliability(
-    bins_by_region: Mapping[str, BinCounts], *, title: str, bins: int = 15, n_cases: Mapping[str, int] | None = None
-) -> Figure:
-    """The figure that `draw_reliability` writes, for a notebook; the arguments are the same."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    regions = [region for region in PANELS if region in bins_by_region] or list(bins_by_region)
-    if not regions:
-        raise RunError("draw_reliability: at least one region is needed, got none. Evaluate the run again.")
-    with matplotlib.rc_context(STYLE):
-        width = PANEL_WIDTH * len(regions) + 0.3
-        figure = Figure(figsize=(width, HEIGHT), dpi=DPI, layout="constrained")
-        lines = textwrap.fill(title, int(TITLE_CHARACTERS_PER_INCH * width))
-        figure.suptitle(lines, fontsize=9, parse_math=False)
-        grid = figure.add_gridspec(2, len(regions), height_ratios=[4, 1])
-        curves = [reliability_curve(bins_by_region[region], bins) for region in regions]
-        lowest = _find_lowest_share(curves)
-        for column, (region, curve) in enumerate(zip(regions, curves, strict=True)):
-            counts = bins_by_region[region]
-            upper = figure.add_subplot(grid[0, column])
-            lower = figure.add_subplot(grid[1, column], sharex=upper)
-            _draw_curve(upper, curve)
-            _draw_shares(lower, curve, lowest)
-            cases = None if n_cases is None else n_cases.get(region)
-            heading, size = _describe_panel(region, counts, bins, cases)
-            upper.set_title(heading, loc="left", pad=15, fontsize=8, fontweight="bold", parse_math=False)
-            upper.annotate(size, (0, 1), (0, 6), "axes fraction", "offset points", fontsize=6.5, color=GREY)
-            upper.tick_params(labelbottom=False, labelleft=column == 0)
-            lower.tick_params(labelleft=column == 0)
-            lower.set_xlabel("Confidence")
-            if column == 0:
-                upper.set_ylabel("Accuracy")
-                lower.set_ylabel("Voxels (%)")
-    return figure
+    order = list_bin_labels(bins, evaluation=evaluation, order=merged)
+    groups = {label: group_cases(bins, evaluation=evaluation, label=label) for label in order}
+    if not groups:
+        return []
+    title = f"{title}; evaluation={evaluation}"
+    n_cases = count_cases(bins, evaluation=evaluation, label=order[0])
+    tops, classes = _build_rows(groups, labels)
+    figures = {
+        "reliability": build_reliability(tops, title=title, bins=count, n_cases=n_cases),
+        "reliability_classes": build_reliability(classes, title=title, bins=count, n_cases=n_cases),
+        "reliability_subjects": _build_subjects(groups, evaluation, subjects, title=title, count=count),
+        "ece_bins": _build_ece_bins(groups, evaluation, subjects, title=title, count=count),
+    }
+    return [_save(figure, folder / f"{name}{suffix}.png") for name, figure in figures.items()]
 
 
-def _draw_curve(axes: Axes, curve: ReliabilityCurve) -> None:
-    """Diagonal, the bins' errors as bars to it, and the bins as dots."""
-    filled = ~np.isnan(curve.confidence)
-    confidence, accuracy, mass = curve.confidence[filled], curve.accuracy[filled], curve.mass[filled]
-    # Drawn for 15 bins; more of them share the same room.
-    size = min(1.0, 15 / len(filled))
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
-    axes.vlines(confidence, confidence, accuracy, color=VERMILION, linewidth=2.2 * size, alpha=0.55, zorder=2)
-    # Empty bins are NaN and break the line, which would claim something about them otherwise.
-    axes.plot(curve.confidence, curve.accuracy, color=BLUE, linewidth=1.0, zorder=3)
-    faces = [BLUE if share >= LIGHT_BIN else "white" for share in mass]
-    axes.scatter(
-        confidence, accuracy, s=14 * size, c=faces, edgecolors=BLUE, linewidths=0.9 * size**0.5, zorder=4, clip_on=False
-    )
-    ticks = np.linspace(0, 1, 5)
-    names = [f"{tick:g}" for tick in ticks]
-    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=ticks, xticklabels=names, yticks=ticks, yticklabels=names)
-    zone: dict[str, Any] = {"fontsize": 6.5, "color": GREY, "style": "italic", "zorder": 0}
-    axes.text(0.97, 0.03, "overconfident", ha="right", va="bottom", **zone)
-    axes.text(0.03, 0.97, "underconfident", ha="left", va="top", **zone)
+def draw_cases(
+    folder: Path,
+    views: Mapping[str, CaseView],
+    scores: Sequence[Score],
+    *,
+    evaluation: str,
+    title: str,
+    labels: Sequence[str],
+) -> list[Path]:
+    """Write cases.png: the best, the median and the worst case by the mean Dice of its labels.
+
+    Args:
+        folder: where the file goes; it must exist.
+        views: case_id -> slice; a chosen case without one is left out.
+        scores: the rows of scores.csv.
+        evaluation: the protocol whose Dice ranks the cases.
+        title, labels: see `draw_calibration`.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    own = [score for score in scores if score.evaluation == evaluation]
+    dice = average_subjects(*_list_values(own, "dice"))
+    rows = [
+        CaseRow(
+            heading=f"{role.capitalize()}: {case_id}",
+            details=_describe_case(own, case_id, dice[case_id], views[case_id].slice_index),
+            view=views[case_id],
+        )
+        for role, case_id in choose_cases(dice).items()
+        if case_id in views
+    ]
+    if not rows:
+        return []
+    figure = build_cases(rows, title=f"{title}; evaluation={evaluation}", labels=labels)
+    return [_save(figure, folder / "cases.png")]
 
 
-def _draw_shares(axes: Axes, curve: ReliabilityCurve, lowest: float) -> None:
-    """The share of voxels in each bin, in percent on a logarithmic scale: most voxels sit in the last bin."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    width = 1 / len(curve.mass)
-    left = np.arange(len(curve.mass)) * width
-    axes.set_yscale("log")
-    axes.bar(left, 100 * curve.mass, width * 0.9, align="edge", color=BLUE, alpha=0.6, linewidth=0)
-    axes.set_ylim(100 * lowest, 100)
-    axes.yaxis.set_major_locator(FixedLocator([100.0 * lowest, 1.0, 100.0]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
-
-
-def _find_lowest_share(curves: Sequence[ReliabilityCurve]) -> float:
-    """The foot of the strips, the same in all panels: the power of ten below the smallest share, at most 0.1 %."""
-    shares = np.concatenate([curve.mass for curve in curves])
-    shares = shares[shares > 0]
-    smallest = max(float(shares.min()), SMALLEST_SHARE) if shares.size else 1.0
-    return min(1e-3, 10.0 ** math.floor(math.log10(smallest)))
+def _build_rows(groups: Groups, labels: Sequence[str]) -> tuple[list[GridRow], list[GridRow]]:
+    """The rows of the predicted class, and those of each class or merged label by itself."""
+    pooled = {
+        label: {region: add_bins(list(cases.values())) for region, cases in regions.items()}
+        for label, regions in groups.items()
+    }
+    if ALL_CLASSES in pooled:
+        counts = pooled[ALL_CLASSES]
+        known = next(iter(counts.values())).num_classes
+        names = [labels[k] if k < len(labels) else str(k) for k in range(known)]
+        return [GridRow(name="", counts=counts)], [
+            GridRow(name=name, counts=counts, row=k + 1) for k, name in enumerate(names)
+        ]
+    tops = [GridRow(name=label, counts=counts) for label, counts in pooled.items()]
+    return tops, [GridRow(name=label, counts=counts, row=1 + LABEL_CLASS) for label, counts in pooled.items()]
 
 
-def _describe_panel(region: str, counts: BinCounts, bins: int, n_cases: int | None) -> tuple[str, str]:
-    """Name with ECE, and what the ECE rests on."""
-    ece = compute_ece(counts, bins)
-    heading = f"{region.capitalize()}: ECE " + ("n/a" if math.isnan(ece) else f"{ece:.3f}")
-    of_cases = "" if n_cases is None else f" over {n_cases} {'case' if n_cases == 1 else 'cases'}"
-    return heading, f"pooled{of_cases}, {_format_voxels(counts.voxels)}"
+def _build_subjects(groups: Groups, evaluation: str, subjects: Mapping[str, str], *, title: str, count: int) -> Figure:
+    rows: dict[str, dict[str, SubjectPanel]] = {}
+    for label, regions in groups.items():
+        panels = rows.setdefault("" if label == ALL_CLASSES else label, {})
+        for region, cases in regions.items():
+            ece, _ = compute_case_errors(list(cases.values()), count, evaluation=evaluation, label=label)
+            errors = average_subjects(ece.tolist(), [subjects.get(case_id, case_id) for case_id in cases])
+            panels[region] = SubjectPanel(parts=merge_subjects(cases, subjects), errors=list(errors.values()))
+    return build_subject_reliability(rows, title=title, bins=count)
 
 
-def _format_voxels(voxels: int) -> str:
-    if voxels == 1:
-        return "1 voxel"
-    return f"{voxels / 1e6:,.1f} million voxels" if voxels >= 1e6 else f"{voxels:,} voxels"
+def _build_ece_bins(groups: Groups, evaluation: str, subjects: Mapping[str, str], *, title: str, count: int) -> Figure:
+    """ECE of each label, and CECE of all of them together."""
+    rows: dict[tuple[str, str], dict[str, BinsCurve]] = {}
+    for label, regions in groups.items():
+        curves = rows.setdefault(("ECE", "" if label == ALL_CLASSES else label), {})
+        for region in regions:
+            curves[region] = _build_curve({label: regions[region]}, evaluation, subjects, count=count, score=0)
+    first = next(iter(groups.values()))
+    rows["CECE", ""] = {
+        region: _build_curve(
+            {label: regions[region] for label, regions in groups.items()}, evaluation, subjects, count=count, score=1
+        )
+        for region in first
+    }
+    return build_ece_bins(rows, title=title, bins=count, unit="case" if evaluation in PLAIN_MEANS else "subject")
+
+
+def _build_curve(
+    cases: Mapping[str, Mapping[str, BinCounts]],
+    evaluation: str,
+    subjects: Mapping[str, str],
+    *,
+    count: int,
+    score: int,
+) -> BinsCurve:
+    """A score at every number of bins.
+
+    Args:
+        cases: label -> case_id -> histograms of one region; several labels are averaged.
+        score: 0 for ECE, 1 for CECE.
+    """
+    listed = next(iter(cases.values()))
+    people = [case_id if evaluation in PLAIN_MEANS else subjects.get(case_id, case_id) for case_id in listed]
+    pooled, means, n = {}, {}, 0
+    for bins in sorted({*BIN_COUNTS, count}):
+        whole, single = [], []
+        for label, own in cases.items():
+            parts = list(own.values())
+            whole.append(compute_case_errors([add_bins(parts)], bins, evaluation=evaluation, label=label)[score][0])
+            single.append(compute_case_errors(parts, bins, evaluation=evaluation, label=label)[score])
+        pooled[bins] = compute_mean(whole)
+        found = average_subjects([compute_mean(values) for values in np.transpose(single)], people)
+        means[bins] = compute_mean(found.values())
+        n = sum(value == value for value in found.values())
+    return BinsCurve(pooled=pooled, means=means, n=n)
+
+
+def _list_values(scores: Sequence[Score], metric: str) -> tuple[list[float], list[str]]:
+    """The values of a score, and whose case each is."""
+    rows = [score for score in scores if score.metric == metric]
+    return [row.value for row in rows], [row.case_id for row in rows]
+
+
+def _describe_case(scores: Sequence[Score], case_id: str, dice: float, slice_index: int) -> str:
+    """Dice, ECE by region (the mean over labels where it has any), and the slice."""
+    ece: dict[str, list[float]] = {}
+    for score in scores:
+        if score.metric == "ece" and score.case_id == case_id:
+            ece.setdefault(score.region, []).append(score.value)
+    shown = [f"{format_error(compute_mean(ece[region]))} ({region})" for region in SHOWN_REGIONS if region in ece]
+    parts = [f"Dice {format_error(dice)}", *([f"ECE {', '.join(shown)}"] if shown else []), f"slice {slice_index}"]
+    return "; ".join(parts)
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    save_figure(figure, path)
+    return path

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mlseg.records import write_text
-from mlseg.report.bins_file import PooledScore
-from mlseg.report.definitions import PROTOCOLS, SETTINGS, describe_region, describe_score, get_title
+from mlseg.report.bins_file import ALL_CLASSES, PooledScore
+from mlseg.report.definitions import FIGURES, PROTOCOLS, SETTINGS, describe_region, describe_score, get_title
 from mlseg.report.summary import SummaryRow
 from mlseg.report.tables import (
     TableLine,
@@ -22,6 +22,7 @@ from mlseg.report.tables import (
 )
 
 NO_POOLED: Mapping[str, Sequence[PooledScore]] = MappingProxyType({})
+NO_FIGURES: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
 def write_summary(
@@ -32,6 +33,7 @@ def write_summary(
     title: str = "Test scores",
     settings: Mapping[str, float] = SETTINGS,
     pooled: Mapping[str, Sequence[PooledScore]] = NO_POOLED,
+    figures: Mapping[str, Mapping[str, str]] = NO_FIGURES,
     about: str = "",
 ) -> None:
     """Write summary.md in one step.
@@ -43,11 +45,13 @@ def write_summary(
         title: the heading of the page.
         settings: bins, tolerance_mm, boundary_mm and roi_margin_mm of the run, for the definitions.
         pooled: protocol -> calibration over all voxels together, to stand beside the means over subjects.
+        figures: protocol -> a key of FIGURES -> the file, relative to the page; the headline's are shown, others named.
         about: which run this is, a paragraph under the heading.
     """
-    write_text(
-        path, format_summary(rows, headline=headline, title=title, settings=settings, pooled=pooled, about=about)
+    text = format_summary(
+        rows, headline=headline, title=title, settings=settings, pooled=pooled, figures=figures, about=about
     )
+    write_text(path, text)
 
 
 def format_summary(
@@ -57,6 +61,7 @@ def format_summary(
     title: str = "Test scores",
     settings: Mapping[str, float] = SETTINGS,
     pooled: Mapping[str, Sequence[PooledScore]] = NO_POOLED,
+    figures: Mapping[str, Mapping[str, str]] = NO_FIGURES,
     about: str = "",
 ) -> str:
     """The text of summary.md; the arguments are those of `write_summary`."""
@@ -70,6 +75,7 @@ def format_summary(
         blocks.append(_format_table(lines))
         blocks.append(_format_notes(lines))
         blocks.append(_format_pooled(pooled.get(evaluation, ())))
+        blocks.append(_format_figures(figures.get(evaluation, {}), shown=evaluation == headline))
         for frame in dict.fromkeys(row.frame for row in rows if row.evaluation == evaluation and row.frame):
             of_frame = build_lines(rows, evaluation, frame=frame)
             blocks += [f"### {_escape(frame)} only", _format_table(of_frame)]
@@ -105,10 +111,28 @@ def _format_pooled(scores: Sequence[PooledScore]) -> str:
     """A table of pooled calibration with what sets it apart, or nothing."""
     if not scores:
         return ""
+    named = any(score.label != ALL_CLASSES for score in scores)
     lines = ["| Region | ECE | CECE | Cases | Voxels |", "|---|---:|---:|---:|---:|"]
     lines += [f"| {s.region} | {s.ece:.3f} | {s.cece:.3f} | {s.n_cases} | {s.n_voxels:,} |" for s in scores]
+    if named:
+        names = ["Label", "---", *(_escape(score.label) for score in scores)]
+        lines = [
+            f"| {name} {line}" if name != "---" else f"|---{line}" for name, line in zip(names, lines, strict=True)
+        ]
     note = "Every voxel of the test set weighs the same here, so large structures and cases count for more than above."
     return "\n\n".join(["### Calibration pooled over all voxels", "\n".join(lines), note])
+
+
+def _format_figures(files: Mapping[str, str], *, shown: bool) -> str:
+    """The figures themselves with what they show, or only links to them."""
+    if not files:
+        return ""
+    words = {name: FIGURES.get(name, name) for name in files}
+    if shown:
+        heads = {name: text[:1].upper() + text[1:] for name, text in words.items()}
+        parts = [f"{heads[name]}:\n\n![{words[name]}]({file})" for name, file in files.items()]
+        return "\n\n".join(["### Figures", *parts])
+    return "\n".join(["### Figures", "", *(f"- [{file}]({file}): {words[name]}" for name, file in files.items())])
 
 
 def _format_notes(lines: Sequence[TableLine]) -> str:

@@ -1,4 +1,4 @@
-"""The report of one run from its own files: summary on the screen, summary.md, reliability.png."""
+"""The report of one run from its own files: summary on the screen, summary.md, figures."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlseg.records import read_json, read_scores
-from mlseg.report.bins_file import count_cases, pool_bins, read_run_bins, score_pooled
-from mlseg.report.console import print_summary
+from mlseg.checks import RunError
+from mlseg.records import read_json
+from mlseg.report.bins_file import BINS_NAME
 from mlseg.report.definitions import SETTINGS
-from mlseg.report.figures import draw_reliability
-from mlseg.report.markdown import write_summary
-from mlseg.report.summary import PLAIN_MEANS, summarise
+from mlseg.report.judgement import USUAL_BINS, Judgement, report_judgement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,36 +23,39 @@ class Programs:
 
 
 def report_run(run_dir: Path, *, programs: Programs | None = None) -> None:
-    """Draw the reliability diagram of each protocol, write summary.md and print the summary.
+    """Draw the figures of a run, write summary.md and print the summary.
 
     Args:
-        run_dir: a run directory with scores.csv, bins.npz and run.json.
+        run_dir: a run directory with scores.csv, bins.npz and run.json, and views.npz for the figure of cases.
         programs: how to call what is suggested next.
 
     Raises:
         RunError: one of them cannot be read.
     """
     record = read_json(run_dir / "run.json")
-    config, headline = record["config"], record["protocols"][0]
-    rows = summarise(read_scores(run_dir / "scores.csv"))
-    settings = {name: config["evaluation"]["default"][name] for name in SETTINGS}
-    bins = read_run_bins(run_dir)
-    # The paper's protocol has no such setting: its authors took 15, and they did not pool.
-    count = {evaluation: config["evaluation"][evaluation].get("bins", 15) for evaluation in record["protocols"]}
-    pooled = {name: score_pooled(bins, evaluation=name, count=count[name]) for name in count if name not in PLAIN_MEANS}
-    about = describe_run(record, run_dir)
-    write_summary(run_dir / "summary.md", rows, headline=headline, settings=settings, pooled=pooled, about=about)
-    choices = record["choices"]
-    for evaluation in record["protocols"]:
-        draw_reliability(
-            pool_bins(bins, evaluation=evaluation),
-            run_dir / ("reliability.png" if evaluation == headline else f"reliability_{evaluation}.png"),
-            title=f"{choices['data']}, {choices['model']}, {choices['loss']}; evaluation={evaluation}",
-            bins=count[evaluation],
-            n_cases=count_cases(bins, evaluation=evaluation),
-        )
+    if not (run_dir / BINS_NAME).is_file():
+        raise RunError(f"{run_dir / BINS_NAME}: must be a file of histograms, got none. Evaluate the run again.")
     commands = suggest_commands(record, run_dir, programs=programs or Programs())
-    print_summary(rows, headline=headline, run_dir=run_dir, commands=commands, settings=settings)
+    report_judgement(run_dir, build_judgement(record, run_dir), commands=commands)
+
+
+def build_judgement(record: dict[str, Any], run_dir: Path) -> Judgement:
+    """What run.json says of a run, for its report.
+
+    Args:
+        record: run.json.
+        run_dir: where it was.
+    """
+    choices, protocols = record["choices"], record["config"]["evaluation"]
+    return Judgement(
+        title=f"{choices['data']}, {choices['model']}, {choices['loss']}",
+        about=describe_run(record, run_dir),
+        protocols=tuple(record["protocols"]),
+        labels=tuple(protocols["default"]["labels"]),
+        settings={name: protocols["default"][name] for name in SETTINGS},
+        # The paper's protocol has no such setting: its authors took 15.
+        bins={name: protocols.get(name, {}).get("bins", USUAL_BINS) for name in record["protocols"]},
+    )
 
 
 def describe_run(record: dict[str, Any], run_dir: Path) -> str:

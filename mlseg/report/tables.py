@@ -101,11 +101,14 @@ def format_missed(row: SummaryRow) -> str:
 def describe_undefined(lines: Sequence[TableLine]) -> str:
     """What was left out of the means as undefined, e.g. "Dice: RV 2, Myo 1"; "" if nothing was."""
     found = []
+    metrics = [line.metric for line in lines]
     for line in lines:
         parts = line.labels or {line.region: line.overall}
         missing = [f"{name} {row.n_undefined}" for name, row in parts.items() if row.n_undefined]
         if missing:
-            found.append(f"{get_title(line.evaluation, line.metric)}: {', '.join(missing)}")
+            # Labels are told apart by their region where a score has several.
+            where = f" ({line.region})" if line.labels and metrics.count(line.metric) > 1 else ""
+            found.append(f"{get_title(line.evaluation, line.metric)}{where}: {', '.join(missing)}")
     return "; ".join(found)
 
 

@@ -24,7 +24,9 @@ def test_a_run_leaves_what_it_promises(run_dir: Path, capsys: pytest.CaptureFixt
     files = {path.name for path in run_dir.iterdir()}
     expected = {"last.pt", "best.pt", "scores.csv", "bins.npz", "run.json", "status.json", "summary.md", "train.log"}
     assert expected <= files
-    assert imread(run_dir / "reliability.png").shape[0] > 500
+    assert imread(run_dir / "figures" / "reliability.png").shape[0] > 500
+    figures = {path.name for path in (run_dir / "figures").iterdir()}
+    assert {"reliability_classes.png", "reliability_subjects.png", "ece_bins_paper.png", "cases.png"} <= figures
     assert any(path.name.startswith("events.out") for path in (run_dir / "tensorboard").iterdir())
     status = json.loads((run_dir / "status.json").read_text())
     assert (status["state"], status["epoch"], status["max_epochs"]) == ("done", 2, 2)

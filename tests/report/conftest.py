@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mlseg.functional.bins import SCALE, BinCounts, compute_edges
+from mlseg.functional.views_file import CaseView
 from mlseg.records import Score
 
 
@@ -67,6 +68,39 @@ def make_counts(confidence: Any, hit: Any) -> BinCounts:
     return BinCounts(counts=parts[0], hits=parts[1], sums=parts[2], total=total)
 
 
+def make_class_counts(probs: Any, target: Any) -> BinCounts:
+    """Histograms of the top label and of each class, from probabilities (K,n) and classes (n,)."""
+    probs, target = np.asarray(probs, float), np.asarray(target, int)
+    rows = [(probs.max(axis=0), probs.argmax(axis=0) == target), *((p, target == k) for k, p in enumerate(probs))]
+    parts = [make_counts(confidence, hit) for confidence, hit in rows]
+    stacked = {name: np.stack([getattr(part, name)[0] for part in parts]) for name in ("counts", "hits", "sums")}
+    return BinCounts(**stacked, total=np.full(len(rows), target.size, np.int64))
+
+
+def make_case(seed: int = 0, *, n: int = 400, classes: int = 4) -> BinCounts:
+    """Histograms of a made-up case that is right about as often as it believes."""
+    generator = np.random.default_rng(seed)
+    probs = generator.dirichlet(np.full(classes, 0.4), n).T
+    target = np.array([generator.choice(classes, p=column) for column in probs.T])
+    return make_class_counts(probs, target)
+
+
+def make_view(case_id: str = "a", *, image: bool = True, confidence: bool = True, seed: int = 0) -> CaseView:
+    """A slice of 12 x 10 pixels with a reference square of class 1 and a prediction one pixel lower."""
+    target, prediction = np.zeros((12, 10), np.uint8), np.zeros((12, 10), np.uint8)
+    target[3:6, 4:7], prediction[4:7, 4:7] = 1, 1
+    grey = np.random.default_rng(seed).integers(0, 256, (2, 12, 10), dtype=np.uint8)
+    return CaseView(
+        case_id=case_id,
+        slice_index=5,
+        image=grey[0] if image else None,
+        target=target,
+        prediction=prediction,
+        confidence=grey[1] if confidence else None,
+        spacing_mm=(2.0, 1.0),
+    )
+
+
 @pytest.fixture(name="make_score", scope="session")
 def make_score_fixture() -> Callable[..., Score]:
     return make_score
@@ -80,3 +114,18 @@ def make_scores_fixture() -> Callable[..., list[Score]]:
 @pytest.fixture(name="make_counts", scope="session")
 def make_counts_fixture() -> Callable[..., BinCounts]:
     return make_counts
+
+
+@pytest.fixture(name="make_class_counts", scope="session")
+def make_class_counts_fixture() -> Callable[..., BinCounts]:
+    return make_class_counts
+
+
+@pytest.fixture(name="make_case", scope="session")
+def make_case_fixture() -> Callable[..., BinCounts]:
+    return make_case
+
+
+@pytest.fixture(name="make_view", scope="session")
+def make_view_fixture() -> Callable[..., CaseView]:
+    return make_view

@@ -73,14 +73,25 @@ def test_undefined_values_are_told(make_scores):
     )
 
 
+def test_undefined_values_of_several_regions_are_told_apart(make_score):
+    nan = float("nan")
+    case = {"evaluation": "merged", "metric": "ece", "value": nan}
+    scores = [make_score(label=label, region=region, **case) for region in ("image", "roi") for label in ("WT", "ET")]
+    text = " ".join(show([*scores, make_score(label="ET", evaluation="merged", value=nan)]).split())
+    assert "Left out as undefined, in cases: Dice: ET 1; ECE (image): WT 1, ET 1; ECE (roi): WT 1, ET 1." in text
+
+
 def test_places_and_commands_can_be_copied(make_scores, tmp_path):
     run_dir = tmp_path / "run[1]"
     run_dir.mkdir()
-    (run_dir / "scores.csv").touch()
+    (run_dir / "figures").mkdir()
+    for name in ("scores.csv", "figures/ece_bins.png", "figures/other.png"):
+        (run_dir / name).touch()
     text = show(make_scores(), run_dir=run_dir)
     assert f"\n{run_dir}\n" in text
     assert "scores.csv" in text
-    assert "best.pt" not in text
+    assert re.search(r"figures/ece_bins\.png +ECE and CECE against the number of bins", text)
+    assert not {"best.pt", "figures/cases.png", "other.png"} & set(text.split())
     for command in COMMANDS.values():
         assert f"  {command.rstrip()}" in text
 
