@@ -226,6 +226,16 @@ RANGES: dict[str, dict[str, Rule]] = {
         "encoder_weights": OneOf(("imagenet21k",), optional=True),
     },
     "mlseg.data.brats.BraTSSource": {"year": OneOf(("auto", *range(2017, 2024)))},
+    "mlseg.data.preprocess.Preprocessing": {"normalise_over": OneOf(("volume", "nonzero"))},
+    "mlseg.data.augment.Augmentation": {
+        "rotation_deg": Range(low=0, high=180),
+        "scale": Range(low=0, high=1, open_high=True),
+        "shift": FRACTION,
+        "brightness": NON_NEGATIVE,
+        "contrast": FRACTION,
+        "gamma": NON_NEGATIVE,
+        "noise": NON_NEGATIVE,
+    },
     "mlseg.metrics.default.DefaultEvaluation": EVALUATION,
     "mlseg.metrics.merged.MergedEvaluation": EVALUATION,
     "mlseg.engine.settings.TrainerSettings": {

@@ -123,8 +123,20 @@ def forward(network: nn.Module, image: Tensor, compute: Compute) -> Tensor:
 
 
 def find_stride(network: nn.Module, dims: int) -> tuple[int, ...]:
-    """What image sizes must be multiples of, per axis: the network's `stride`, or 32 where a library's has none."""
-    stride = getattr(bare_network(network), "stride", LIBRARY_STRIDE)
+    """What image sizes must be multiples of, per axis.
+
+    The network's `stride`; where a library's has none, the product of its `strides` (MONAI's DynUNet and UNet list one
+    per level), or else 32.
+
+    Example:
+        >>> find_stride(nn.Identity(), 3)
+        (32, 32, 32)
+    """
+    network = bare_network(network)
+    stride, levels = getattr(network, "stride", LIBRARY_STRIDE), getattr(network, "strides", None)
+    if not hasattr(network, "stride") and isinstance(levels, Sequence):
+        axes = zip(*((level,) * dims if isinstance(level, int) else level for level in levels), strict=True)
+        return tuple(math.prod(axis) for axis in axes)
     return (stride,) * dims if isinstance(stride, int) else tuple(stride)
 
 

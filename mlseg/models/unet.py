@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mlseg.checks import ConfigError, check_arguments
-
-# Channels per group of `norm=group` where the width allows it.
-GROUPS = 8
+from mlseg.checks import check_arguments
+from mlseg.models.blocks import build_conv, build_conv_unit, check_image_size, expand_strides, total_stride
 
 
 class UNet(nn.Module):
@@ -69,8 +66,8 @@ class UNet(nn.Module):
         )
         super().__init__()
         widths = tuple(widths)
-        self.pools = _expand_strides(strides, dims, levels=len(widths))
-        self.stride = tuple(math.prod(axis) for axis in zip(*self.pools, strict=True))
+        self.pools = expand_strides("UNet", strides, dims, levels=len(widths))
+        self.stride = total_stride(self.pools)
         self._max_pool = F.max_pool2d if dims == 2 else F.max_pool3d
         self.encoder = nn.ModuleList(
             _conv_block(before, after, dims=dims, norm=norm)
@@ -80,11 +77,11 @@ class UNet(nn.Module):
             _conv_block(below + skip, skip, dims=dims, norm=norm)
             for skip, below in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
-        self.head = _conv(dims)(widths[0], num_classes, kernel_size=1)
+        self.head = build_conv(dims, widths[0], num_classes, kernel_size=1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N,K,*S) of an image (N,C,*S)."""
-        self._check_size(image)
+        check_image_size("UNet", image, self.stride, remedy="data.crop or model.strides")
         skips = []
         x = image
         for block, pool in zip(self.encoder, self.pools, strict=False):
@@ -95,49 +92,10 @@ class UNet(nn.Module):
             x = block(torch.cat([F.interpolate(x, size=skip.shape[2:], mode="nearest"), skip], dim=1))
         return self.head(x)
 
-    def _check_size(self, image: Tensor) -> None:
-        size = tuple(image.shape[2:])
-        if len(size) != len(self.stride) or any(n % s for n, s in zip(size, self.stride, strict=True)):
-            raise ConfigError(
-                f"UNet: an image must be (N,C,*S) with sizes that are multiples of the stride {self.stride}, "
-                f"got {tuple(image.shape)}. Pad it, or change data.crop or model.strides."
-            )
-
-
-def _expand_strides(strides: Sequence[int | Sequence[int]], dims: int, *, levels: int) -> list[tuple[int, ...]]:
-    """One tuple of `dims` whole numbers per pooling. Raises ConfigError."""
-    if len(strides) != levels - 1:
-        raise ConfigError(
-            f"UNet: strides must have one entry fewer than widths, got {len(strides)} strides for {levels} widths. "
-            f"Give {levels - 1}."
-        )
-    pools = [(stride,) * dims if isinstance(stride, int) else tuple(stride) for stride in strides]
-    if any(len(pool) != dims or not all(isinstance(n, int) and n >= 1 for n in pool) for pool in pools):
-        raise ConfigError(
-            f"UNet: each stride must be a whole number of at least 1, or {dims} of them, got {list(strides)}. "
-            "Give for example [2, 2, 2, 4]."
-        )
-    return pools
-
 
 def _conv_block(before: int, after: int, *, dims: int, norm: str) -> nn.Sequential:
     """Two 3x3 convolutions, each followed by the norm, if any, and a ReLU."""
-    layers: list[nn.Module] = []
-    for channels in (before, after):
-        layers += [_conv(dims)(channels, after, kernel_size=3, padding=1, bias=norm == "none")]
-        layers += [*_norm(norm, after, dims=dims), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
-
-
-def _conv(dims: int) -> type[nn.Conv2d] | type[nn.Conv3d]:
-    return nn.Conv2d if dims == 2 else nn.Conv3d
-
-
-def _norm(norm: str, channels: int, *, dims: int) -> list[nn.Module]:
-    if norm == "batch":
-        return [nn.BatchNorm2d(channels) if dims == 2 else nn.BatchNorm3d(channels)]
-    if norm == "instance":
-        return [nn.InstanceNorm2d(channels, affine=True) if dims == 2 else nn.InstanceNorm3d(channels, affine=True)]
-    if norm == "group":
-        return [nn.GroupNorm(math.gcd(GROUPS, channels), channels)]
-    return []
+    first, second = (
+        build_conv_unit(dims, channels, after, norm=norm, bias=norm == "none") for channels in (before, after)
+    )
+    return nn.Sequential(*first, *second)
