@@ -76,7 +76,7 @@ class Range:
 class OneOf:
     """The words that one argument may be; `optional` accepts None too."""
 
-    words: tuple[str | int, ...]
+    words: tuple[str | int | bool, ...]
     optional: bool = False
 
     def __str__(self) -> str:
@@ -86,6 +86,21 @@ class OneOf:
     def accepts(self, value: Any) -> bool:
         """True if `value` is one of the words (or None where that is allowed)."""
         return value in self.words or (value is None and self.optional)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """A list, possibly empty, of different words out of some."""
+
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"a list out of {', '.join(self.words)}"
+
+    def accepts(self, value: Any) -> bool:
+        """True if `value` is such a list."""
+        is_list = isinstance(value, Sequence) and not isinstance(value, str)
+        return is_list and len(set(value)) == len(value) and set(value) <= set(self.words)
 
 
 @dataclass(frozen=True)
@@ -116,7 +131,7 @@ class DivisorOf:
         return Range(low=1, integer=True).accepts(value) and self.whole % value == 0
 
 
-Rule = Range | OneOf | Each | DivisorOf
+Rule = Range | OneOf | Subset | Each | DivisorOf
 
 
 def describe_problem(owner: str, argument: str, value: Any, rule: Rule) -> str | None:
@@ -202,6 +217,15 @@ RANGES: dict[str, dict[str, Rule]] = {
     "mlseg.losses.ls.LSLoss": {"alpha": FRACTION, "ignore_index": WHOLE},
     "mlseg.losses.fl.FLLoss": {"gamma": NON_NEGATIVE, "ignore_index": WHOLE},
     "mlseg.losses.mbls.MbLSLoss": {"margin": NON_NEGATIVE, "alpha": NON_NEGATIVE, "ignore_index": WHOLE},
+    "mlseg.losses.mbls_l2.MbLSL2Loss": {"margin": NON_NEGATIVE, "alpha": NON_NEGATIVE, "ignore_index": WHOLE},
+    "mlseg.losses.ecp.ECPLoss": {"alpha": NON_NEGATIVE, "ignore_index": WHOLE},
+    "mlseg.losses.flsd.FLSDLoss": {name: NON_NEGATIVE for name in ("gamma_low", "gamma_high")}
+    | {"threshold": FRACTION, "ignore_index": WHOLE},
+    "mlseg.losses.svls.SVLSLoss": {"sigma": Range(low=0.3), "ignore_index": WHOLE},
+    "mlseg.losses.nacl.NACLLoss": {"alpha": NON_NEGATIVE, "norm": OneOf(("l1", "l2")), "ignore_index": WHOLE},
+    "mlseg.losses.dice.DiceLoss": {"smooth": POSITIVE, "ignore_index": WHOLE},
+    "mlseg.losses.ml1ace.ML1ACELoss": {"bins": COUNT, "binning": OneOf(("hard", "soft")), "ignore_index": WHOLE},
+    "mlseg.losses.weighted_sum.WeightedSumLoss": {"ignore_index": WHOLE},
     "mlseg.models.unet.UNet": {
         **NETWORK,
         "dims": Range(low=2, high=3, integer=True),
@@ -228,6 +252,7 @@ RANGES: dict[str, dict[str, Rule]] = {
     "mlseg.data.brats.BraTSSource": {"year": OneOf(("auto", *range(2017, 2024)))},
     "mlseg.data.preprocess.Preprocessing": {"normalise_over": OneOf(("volume", "nonzero"))},
     "mlseg.data.augment.Augmentation": {
+        "flip_axes": Subset(("d", "h", "w")),
         "rotation_deg": Range(low=0, high=180),
         "scale": Range(low=0, high=1, open_high=True),
         "shift": FRACTION,

@@ -83,6 +83,9 @@ class PreparedCase:
         native_target: (D,H,W) uint8 on the native grid (the same array as `target` if nothing was resampled).
         native_spacing_mm: voxel size (d,h,w) of the native grid.
         affine: (4,4) of the stored file.
+        blank_slices: indices of slices whose image is constant in every channel.
+        landmarks: (n,4) int32 class and place (d,h,w) on the working grid of up to 4096 voxels of each foreground
+            class, drawn evenly: where patches of the foreground are taken.
     """
 
     case_id: str
@@ -93,6 +96,8 @@ class PreparedCase:
     native_target: np.ndarray
     native_spacing_mm: tuple[float, float, float]
     affine: np.ndarray
+    blank_slices: tuple[int, ...] = ()
+    landmarks: np.ndarray | None = None
     group: str = ""
     frame: str = ""
 

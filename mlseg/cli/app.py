@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 import mlseg
 from mlseg.checks import ConfigError
+from mlseg.cli.complete import complete_config
 from mlseg.cli.compose import Composition, compose_config, open_session, read_choices
 from mlseg.cli.errors import FAILED, Reporter
 from mlseg.cli.help import format_help
@@ -77,6 +78,8 @@ class App:
         typed: how it is typed here, if not by that name: `python train.py`.
         check: finds problems of a composed configuration; called for every job before any runs. None finds none.
         after_sweep: called with the results of all jobs of a sweep.
+        find_base: gives the primary config of a job by its overrides, where that is another for each job, such as the
+            configuration of the run that it is about. Its sweeps run one job after the other, whatever the launcher.
     """
 
     task: Task
@@ -85,6 +88,11 @@ class App:
     typed: str = ""
     check: Check | None = find_config_problems
     after_sweep: Callable[[Sequence[JobResult]], None] | None = None
+    find_base: Callable[[Sequence[str]], str] | None = None
+
+    def name_base(self, overrides: Sequence[str]) -> str:
+        """The primary config of a job with these overrides."""
+        return self.config_name if self.find_base is None else self.find_base(overrides)
 
 
 def run_app(
@@ -94,10 +102,19 @@ def run_app(
     prog: str,
     check: Check | None = find_config_problems,
     after_sweep: Callable[[Sequence[JobResult]], None] | None = None,
+    find_base: Callable[[Sequence[str]], str] | None = None,
 ) -> NoReturn:
     """Run a task under the command line of this process and exit; the arguments are those of `App`."""
     typed = f"python {sys.argv[0]}" if sys.argv[0].endswith(".py") else ""
-    app = App(task=task, config_name=config_name, prog=prog, typed=typed, check=check, after_sweep=after_sweep)
+    app = App(
+        task=task,
+        config_name=config_name,
+        prog=prog,
+        typed=typed,
+        check=check,
+        after_sweep=after_sweep,
+        find_base=find_base,
+    )
     sys.exit(run_command(app, sys.argv[1:]))
 
 
@@ -128,23 +145,32 @@ def _dispatch(app: App, hydra: Hydra, args: argparse.Namespace) -> int:
     if args.shell_completion:
         hydra.shell_completion(config_name=app.config_name, overrides=words)
         return 0
-    typed, name = app.typed or app.prog, app.config_name
-    command = Command(typed=typed, config_name=name, words=tuple(words), multirun=args.multirun)
+    base = app.config_name if args.multirun else app.name_base(words)
+    command = Command(typed=app.typed or app.prog, config_name=base, words=tuple(words), multirun=args.multirun)
     jobs = expand_jobs(command)
-    check_words(command, jobs)
+    bases = [app.name_base(job) for job in jobs]
+    for base in dict.fromkeys(bases):
+        own = [job for job, its in zip(jobs, bases, strict=True) if its == base]
+        check_words(replace(command, config_name=base), own)
     if args.cfg:
-        hydra.show_cfg(app.config_name, words, args.cfg, args.package, args.resolve)
+        hydra.show_cfg(bases[0], words, args.cfg, args.package, args.resolve)
         return 0
-    composed = [compose_config(job, config_name=app.config_name) for job in jobs]
+    composed = [compose_config(job, config_name=base) for job, base in zip(jobs, bases, strict=True)]
+    composed = [replace(job, cfg=complete_config(job.cfg)) for job in composed]
     multirun = args.multirun or any(job.multirun for job in composed)
     _check_jobs(app, composed, multirun)
     # What all jobs share need not be read again at each.
     shared = frozenset(jobs[0]).intersection(*jobs) if len(jobs) > 1 else frozenset()
     job = _Job(task=app.task, prog=app.prog, multirun=multirun, total=len(jobs), shared=shared)
     if not multirun:
-        return hydra.run(app.config_name, job, words).return_value.code
-    returned = hydra.multirun(app.config_name, job, words) or []
-    return _close_sweep(app, [one.return_value for batch in returned for one in batch])
+        return hydra.run(bases[0], job, words).return_value.code
+    if app.find_base is None:
+        returned = hydra.multirun(app.config_name, job, words) or []
+        return _close_sweep(app, [one.return_value for batch in returned for one in batch])
+    # Hydra's sweepers compose all jobs from one config.
+    numbered = zip(jobs, bases, range(len(jobs)), strict=True)
+    runs = [hydra.run(base, replace(job, number=number), list(own)) for own, base, number in numbered]
+    return _close_sweep(app, [run.return_value for run in runs])
 
 
 def _check_jobs(app: App, composed: Sequence[Composition], multirun: bool) -> None:
@@ -174,6 +200,7 @@ class _Job:
     multirun: bool
     total: int
     shared: frozenset[str]
+    number: int | None = None
 
     def __call__(self, cfg: DictConfig) -> JobResult:
         hydra = HydraConfig.get()
@@ -184,11 +211,12 @@ class _Job:
         title = ""
         if self.multirun:
             own = " ".join(word for word in overrides if word not in self.shared)
-            title = f"job {hydra.job.num + 1} of {self.total} ({own})"
+            number = hydra.job.num if self.number is None else self.number
+            title = f"job {number + 1} of {self.total} ({own})"
             print(f"{self.prog}: {title}", file=sys.stderr, flush=True)
         code = 0
         with Reporter(prog=self.prog, prefix=title, find_folder=lambda: _find_folder(cfg, info)) as reporter:
-            code = self.task(cfg, info) or 0
+            code = self.task(complete_config(cfg), info) or 0
         code = reporter.code or code
         if self.multirun and code > 128:
             raise SystemExit(code)  # ended by a signal: that was meant for the whole sweep

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,12 @@ from mlseg.checks import ConfigError, MlsegError
 
 if TYPE_CHECKING:
     from mlseg.data.cache import PreparedSet
+    from mlseg.data.patches import PatchLoader
+    from mlseg.data.slices import SliceLoader
     from mlseg.data.splits import Split
     from mlseg.engine.device import Compute
     from mlseg.engine.inference import Inference
-    from mlseg.types import EvaluationProtocol
+    from mlseg.types import CaseFiles, CaseSource, EvaluationProtocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,16 @@ class Data:
         """What must not change while a run goes on: which files, and who is in which part."""
         parts = {"train": self.split.train, "val": self.split.val, "test": self.split.test}
         return {"fingerprint": self.fingerprint, **{part: list(subjects) for part, subjects in parts.items()}}
+
+    def cases(self) -> dict[str, list[str]]:
+        """Case id -> its subject and a hash of its files, by which a later evaluation knows them again."""
+        return {case: found for part in (self.train, self.val, self.test) for case, found in identify(part).items()}
+
+
+def identify(cases: PreparedSet) -> dict[str, list[str]]:
+    """Case id -> its subject and a hash of its files."""
+    contents = cases.contents
+    return {files.case_id: [files.subject_id, contents[files.case_id]] for files in cases.files}
 
 
 def build(node: DictConfig, **arguments: Any) -> Any:
@@ -56,26 +68,20 @@ def build(node: DictConfig, **arguments: Any) -> Any:
 
 def build_data(cfg: DictConfig) -> Data:
     """List, split, check and prepare the cases of a run."""
-    from mlseg.data.cache import prepare_cases
-    from mlseg.data.preprocess import Preprocessing
-    from mlseg.data.splits import resolve_split
+    from mlseg.data.splits import DEFAULT_FOLDS, resolve_split
 
     data = cfg.data
     source = build(data.source)
     files = source.list_cases()
-    split = resolve_split(data.split, files, fractions=tuple(data.split_fractions), seed=data.split_seed)
-    used = {*split.train, *split.val, *split.test}
-    preprocessing = Preprocessing(
-        clip_percentiles=tuple(data.clip_percentiles),
-        spacing_mm=None if data.spacing_mm is None else tuple(data.spacing_mm),
+    split = resolve_split(
+        data.split,
+        files,
+        fractions=tuple(data.split_fractions),
+        seed=data.split_seed,
+        fold=data.get("fold", 0),
+        folds=data.get("folds", DEFAULT_FOLDS),
     )
-    prepared = prepare_cases(
-        source,
-        [case for case in files if case.subject_id in used],
-        preprocessing,
-        cache_dir=Path(data.cache_dir),
-        workers=data.workers,
-    )
+    prepared = prepare(cfg, source, files, subjects={*split.train, *split.val, *split.test})
     return Data(
         train=prepared.subset(split.train),
         val=prepared.subset(split.val),
@@ -83,6 +89,41 @@ def build_data(cfg: DictConfig) -> Data:
         split=split,
         fingerprint=prepared.fingerprint,
     )
+
+
+def prepare(cfg: DictConfig, source: CaseSource, files: Sequence[CaseFiles], *, subjects: Set[str]) -> PreparedSet:
+    """Check and prepare the cases of some subjects, in the order of `files`."""
+    from mlseg.data.cache import prepare_cases
+    from mlseg.data.preprocess import Preprocessing
+
+    data = cfg.data
+    preprocessing = Preprocessing(
+        clip_percentiles=tuple(data.clip_percentiles),
+        spacing_mm=None if data.spacing_mm is None else tuple(data.spacing_mm),
+        normalise_over=data.get("normalise_over", "volume"),
+    )
+    wanted = [case for case in files if case.subject_id in subjects]
+    return prepare_cases(source, wanted, preprocessing, cache_dir=Path(data.cache_dir), workers=data.workers)
+
+
+def build_loader(cfg: DictConfig, cases: PreparedSet, compute: Compute) -> SliceLoader | PatchLoader:
+    """Training batches: slices, or patches of volumes where data.dims is 3."""
+    from mlseg.data.patches import PatchLoader
+    from mlseg.data.slices import SliceLoader
+
+    data = cfg.data
+    common: dict[str, Any] = {
+        "crop": tuple(data.crop),
+        "batch_size": data.batch_size,
+        "seed": cfg.seed,
+        "device": str(compute.device),
+        "residency": data.residency,
+        "augment": build(cfg.augment),
+    }
+    if data.dims == 3:
+        share = data.foreground_share
+        return PatchLoader(cases, patches_per_case=data.patches_per_case, foreground_share=share, **common)
+    return SliceLoader(cases, skip_blank=data.skip_blank, **common)
 
 
 def build_optimizer(cfg: DictConfig, parameters: Any) -> tuple[Any, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mlseg.cli.complete import FILLED
 from mlseg.cli.compose import Composition, compose_choices, flatten
 
 # Settings that change no result: where things lie, how fast they go, what is logged, and how long to go on. They are
@@ -35,6 +36,8 @@ INERT_KEYS = frozenset(
     }
 )
 OWN_PART = ("data", "model", "loss")
+# Data choices that are a layout rather than a data set.
+LAYOUTS = ("msd", "nnunet")
 MAX_LENGTH = 100
 _REFERENCE = re.compile(r"\$\{([a-z_][\w.]*)\}", re.IGNORECASE)
 
@@ -47,11 +50,16 @@ def run_directory(cfg: DictConfig, choices: Mapping[str, str]) -> Path:
         choices: the choice of each group, e.g. {"data": "acdc", "loss": "mbls", ...}.
 
     Returns:
-        `run_dir` if it is given; else the path above, with `run_name` for <what differs> if that is given.
+        `run_dir` if it is given; else the path above, with `run_name` for <what differs> if that is given, and the data
+        set's own name after the choice of a layout.
     """
     if cfg.get("run_dir") is not None:
         return Path(str(cfg.run_dir)).expanduser()
     parts = [_safe(choices[group]) for group in OWN_PART]
+    # A layout holds many data sets: outputs/msd-Hippocampus/...
+    own_name = OmegaConf.select(cfg, "data.name")
+    if own_name is not None and choices["data"] in LAYOUTS:
+        parts[0] = f"{parts[0]}-{_safe(str(own_name))}"
     name = cfg.get("run_name")
     differing = describe_difference(cfg, choices) if name is None else _safe(str(name))
     return Path(str(cfg.output_root)).expanduser().joinpath(*parts, differing, f"seed{cfg.seed}")
@@ -72,8 +80,13 @@ def describe_difference(cfg: DictConfig, choices: Mapping[str, str]) -> str:
     base = compose_choices(choices)
     standard = compose_choices({group: choices[group] for group in OWN_PART}).choices
     words = [f"{group}-{choice}" for group, choice in base.choices.items() if standard[group] != choice]
-    words += [f"{label}-{_format(value)}" for label, value in _differing_values(cfg, base)]
-    text = "+".join(sorted(_safe(word) for word in words)) or "default"
+    words += name_differences(cfg, base)
+    return join_words(sorted(_safe(word) for word in words)) or "default"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """The name of a folder; a long one ends in a hash of what was cut off."""
+    text = "+".join(map(_safe, words)) if words else ""
     if len(text) > MAX_LENGTH:
         text = f"{text[: MAX_LENGTH - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     return text
@@ -90,21 +103,39 @@ def find_collisions(jobs: Sequence[Composition]) -> list[str]:
     ]
 
 
+def name_differences(cfg: DictConfig, base: Composition, *, inert: Set[str] = INERT_KEYS) -> list[str]:
+    """`margin-5` for each setting that differs from `base`, but for those that are `inert`."""
+    return [f"{label}-{_format(value)}" for label, value in _differing_values(cfg, base, inert)]
+
+
 def _resolve(cfg: DictConfig) -> dict[str, Any]:
     tree = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(tree, dict)
     return flatten(tree)  # type: ignore[arg-type]
 
 
-def _differing_values(cfg: DictConfig, base: Composition) -> list[tuple[str, Any]]:
+def _differing_values(cfg: DictConfig, base: Composition, inert: Set[str]) -> list[tuple[str, Any]]:
     """(label, value) of each setting that differs from `base` and is not a mere echo of another that differs."""
     here, there = _resolve(cfg), _resolve(base.cfg)
     written, written_there = flatten(OmegaConf.to_container(cfg, resolve=False)), flatten(base.tree)  # type: ignore[arg-type]
-    keys = sorted((here.keys() | there.keys()) - INERT_KEYS - {"seed"})
+    keys = sorted((here.keys() | there.keys()) - inert - {"seed"})
     absent = object()
     differing = [key for key in keys if here.get(key, absent) != there.get(key, absent)]
-    named = [key for key in differing if written.get(key) != written_there.get(key) or not _echoes(written[key])]
+    # What the data set itself says is no difference.
+    differing = [key for key in differing if not (key in FILLED and there.get(key, absent) is None)]
+    named = [
+        key
+        for key in differing
+        if _find_written(written, key) != _find_written(written_there, key) or not _echoes(_find_written(written, key))
+    ]
     return [(_shorten(key, keys), here.get(key)) for key in named]
+
+
+def _find_written(written: Mapping[str, Any], key: str) -> Any:
+    """What is written for a key, or for the mapping that it comes from by reference."""
+    while key not in written and "." in key:
+        key = key.rpartition(".")[0]
+    return written.get(key)
 
 
 def _echoes(written: Any) -> bool:

@@ -6,21 +6,22 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mlseg.checks import COUNT, POSITIVE, RANGES, ConfigError, MlsegError, OneOf, Range, Rule, find_merged_problems
+from mlseg.checks import COUNT, FRACTION, POSITIVE, RANGES, ConfigError, OneOf, Range, Rule, Subset, find_merged_problems
+from mlseg.cli.complete import find_dataset_problem, find_missing
 from mlseg.cli.compose import flatten, read_choices
 from mlseg.cli.known_keys import find_key_problems, show
 from mlseg.cli.suggest import suggest
 from mlseg.cli.targets import find_target_problems
-from mlseg.data.splits import RANDOM, read_split
+from mlseg.data.splits import DEFAULT_FOLDS, find_split_problems
 
-PARTS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "evaluation")
+PARTS = ("data", "model", "loss", "optimizer", "scheduler", "augment", "trainer", "evaluation")
 
 # What no constructor checks, because no constructor takes it; `_find_data_problems` and the like know the rest.
 RULES: dict[str, Rule] = {
@@ -30,7 +31,13 @@ RULES: dict[str, Rule] = {
     "data.in_channels": COUNT,
     "data.dims": Range(low=2, high=3, integer=True),
     "data.residency": OneOf(("auto", "device", "memory", "disk")),
+    "data.skip_blank": OneOf((False, True)),
+    "data.normalise_over": RANGES["mlseg.data.preprocess.Preprocessing"]["normalise_over"],
+    "data.flip_axes": Subset(("d", "h", "w")),
+    "data.patches_per_case": COUNT,
+    "data.foreground_share": FRACTION,
     "data.split_seed": Range(integer=True),
+    "data.year": RANGES["mlseg.data.brats.BraTSSource"]["year"],
     "data.workers": Range(low=1, integer=True, optional=True),
     "evaluation.batch_size": COUNT,
     "evaluation.checkpoint_score": OneOf(("dice", "iou", "last")),
@@ -62,19 +69,27 @@ def find_config_problems(cfg: DictConfig, choices: Mapping[str, str] | None = No
     if missing:
         return problems
     problems += find_target_problems(tree)
-    for find in (_find_rule_problems, _find_data_problems, _find_evaluation_problems, _find_run_problems):
+    for find in (find_rule_problems, _find_data_problems, find_evaluation_problems, _find_run_problems):
         problems += find(tree)
     if choices is None and HydraConfig.initialized():
         choices = read_choices(HydraConfig.get().runtime.choices)
     if choices is not None:
         problems += find_key_problems(cfg, tree, choices)
-    return _drop_echoes(problems, flatten(OmegaConf.to_container(cfg, resolve=False)))  # type: ignore[arg-type]
+    unknown = find_missing(cfg) if isinstance(cfg.get("data"), DictConfig) else []
+    return drop_echoes(problems, flatten(OmegaConf.to_container(cfg, resolve=False)), unknown)  # type: ignore[arg-type]
 
 
-def _drop_echoes(problems: list[str], written: Mapping[str, Any]) -> list[str]:
-    """One problem a setting, the first that was found, and none for a mere reference to a setting that has one."""
+def drop_echoes(problems: list[str], written: Mapping[str, Any], unknown: Sequence[str]) -> list[str]:
+    """One problem a setting, the first that was found, and none for a mere reference to a setting that has one.
+
+    Args:
+        problems: `<key>: ...`.
+        written: the flat configuration with references as they are written.
+        unknown: settings that the data set should have told; why it did not is a problem of its own.
+    """
     first = {problem.split(":", 1)[0]: problem for problem in reversed(problems)}
-    references = {f"${{{key}}}" for key in first}
+    first = {key: problem for key, problem in first.items() if key not in unknown}
+    references = {f"${{{key}}}" for key in [*first, *unknown]}
     return [problem for key, problem in reversed(first.items()) if str(written.get(key)) not in references]
 
 
@@ -101,7 +116,7 @@ def _state(key: str, rule: object, value: Any, remedy: str = "") -> str:
     return f"{key}: must be {rule}, got {show(value)}. {remedy or f'Give {key} such a value.'}"
 
 
-def _find_rule_problems(tree: dict[str, Any]) -> Iterator[str]:
+def find_rule_problems(tree: dict[str, Any]) -> Iterator[str]:
     """RULES, and the RANGES of every component that is there."""
     values = flatten(tree)
     rules = {key: rule for key, rule in RULES.items() if key in values}
@@ -134,6 +149,9 @@ def _get(tree: dict[str, Any], key: str) -> Any:
 
 def _find_data_problems(tree: dict[str, Any]) -> Iterator[str]:
     data = tree["data"]
+    untold = find_dataset_problem(data)
+    if untold and os.path.isdir(os.path.expanduser(str(data.get("root")))):
+        yield untold
     source = data.get("source")
     source = source if isinstance(source, dict) else {}
     for key, names in (("num_classes", "labels"), ("in_channels", "channels")):
@@ -173,23 +191,20 @@ def _find_file_problems(data: dict[str, Any]) -> Iterator[str]:
         yield _state("data.root", "a folder", root, "Give data.root=/path/to/the/data.")
     elif not os.path.isdir(os.path.expanduser(root)):
         here = "" if os.path.isabs(os.path.expanduser(root)) else f" in {os.getcwd()}"
-        remedy = (
-            f"Give data.root=/path/to/{name.upper()}, or write the phantom with mlseg-phantom and give data=phantom."
-        )
+        what = "the/data" if name == "None" else name.upper()
+        remedy = f"Give data.root=/path/to/{what}, or write a phantom and give its place (mlseg-phantom --help)."
         if name == "phantom":
             remedy = f"Write it with `mlseg-phantom root={shlex.quote(root)}`."
         yield f"data.root: no such folder '{root}'{here}. {remedy}"
     split = data.get("split")
     if not isinstance(split, str):
-        yield _state("data.split", "random, the name of a split or the path of a split file", split)
-    elif split != RANDOM:
-        try:
-            read_split(split)
-        except MlsegError as error:
-            yield str(error)
+        yield _state("data.split", "random, kfold, loso, the name of a split or the path of a split file", split)
+    else:
+        yield from find_split_problems(split, fold=data.get("fold", 0), folds=data.get("folds", DEFAULT_FOLDS))
 
 
-def _find_evaluation_problems(tree: dict[str, Any]) -> Iterator[str]:
+def find_evaluation_problems(tree: dict[str, Any]) -> Iterator[str]:
+    """Protocols that are not there, or that lack what they need."""
     evaluation = tree["evaluation"]
     known = [key for key, value in evaluation.items() if isinstance(value, dict) and "_target_" in value]
     names = evaluation.get("protocols")

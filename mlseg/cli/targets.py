@@ -12,7 +12,7 @@ from typing import Any
 from mlseg.cli.suggest import suggest
 
 # A run cannot be built without these.
-COMPONENTS = ("data.source", "model", "loss", "optimizer", "scheduler", "trainer")
+COMPONENTS = ("data.source", "model", "loss", "optimizer", "scheduler", "augment", "trainer")
 
 
 def find_target_problems(tree: Mapping[str, Any]) -> Iterator[str]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from mlseg.cli.app import AppInfo, run_app
 from mlseg.cli.compose import read_choice_keys
+from mlseg.cli.judging import CASES, judge
 from mlseg.cli.naming import claim, run_directory
 from mlseg.cli.preflight import find_config_problems
+from mlseg.cli.programs import find_beside_python, find_typed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,6 +63,7 @@ def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory) -> None:
         run.write_status("running", max_epochs=cfg.trainer.max_epochs)
     data = build.build_data(cfg)
     run.pin("data.json", data.facts(), what="a run on other files or another split")
+    run.pin(CASES, data.cases(), what="a run on other files")
     if _is_done(run, cfg.trainer.max_epochs):
         longer = "A larger trainer.max_epochs goes on from there; to" if build.can_grow(cfg) else "To"
         print(f"{run.path}: done already ({run.status()['epoch']} epochs). {longer} start anew, give run_name=...")
@@ -85,7 +84,6 @@ def _train(
     cfg: DictConfig, run: RunDirectory, data: Data, *, settings: TrainerSettings, compute: Compute
 ) -> tuple[nn.Module, Progress]:
     from mlseg.cli import build
-    from mlseg.data.slices import SliceLoader
     from mlseg.engine.seeding import INITIALISATION, seed_generators, use_deterministic_kernels
     from mlseg.engine.trainer import Trainer
 
@@ -93,14 +91,7 @@ def _train(
     seed_generators(cfg.seed, INITIALISATION)
     network = compute.place(build.build(cfg.model))
     optimizer, scheduler = build.build_optimizer(cfg, network.parameters())
-    loader = SliceLoader(
-        data.train,
-        crop=tuple(cfg.data.crop),
-        batch_size=cfg.data.batch_size,
-        seed=cfg.seed,
-        device=str(compute.device),
-        residency=cfg.data.residency,
-    )
+    loader = build.build_loader(cfg, data.train, compute)
     inference = build.build_inference(cfg, compute)
     trainer = Trainer(
         network=network,
@@ -130,8 +121,7 @@ def _evaluate(
     progress: Progress,
     compute: Compute,
 ) -> None:
-    from mlseg.cli import build
-    from mlseg.engine.evaluator import evaluate, load_best
+    from mlseg.engine.evaluator import load_best
 
     epochs = {"epoch": progress.epoch, "max_epochs": cfg.trainer.max_epochs}
     run.write_status("running", **epochs, phase="evaluation")
@@ -140,10 +130,7 @@ def _evaluate(
     print(
         f"evaluating epoch {progress.best_epoch} of {progress.epoch} (best by {score}) on {len(data.test)} test cases"
     )
-    started = time.perf_counter()
-    inference = build.build_inference(cfg, compute)
-    evaluate(network, data.test, protocols=build.build_protocols(cfg), inference=inference, run=run)
-    judged = {**compute.describe(), "seconds": time.perf_counter() - started}
+    judged = judge(cfg, network, data.test, folder=run.path, compute=compute)
     _write_record(cfg, info, run, data, progress, judged=judged)
     run.write_status("done", **epochs)
 
@@ -158,7 +145,8 @@ def _announce(cfg: DictConfig, run: RunDirectory, data: Data, compute: Any, load
     print(f"{cfg.data.name}, split {name}: {counts[0]} train, {counts[1]} validation, {counts[2]} test cases")
     layout = "channels-last" if compute.channels_last else "channels-first"
     print(f"training on {compute.device}, amp {compute.amp}, {layout}")
-    print(f"training slices: {loader.num_samples} in {loader.residency} ({loader.residency_reason})")
+    what = "patches an epoch" if cfg.data.dims == 3 else "training slices"
+    print(f"{what}: {loader.num_samples} in {loader.residency} ({loader.residency_reason})")
 
 
 def _write_record(
@@ -194,19 +182,7 @@ def _write_record(
 
 
 def _find_programs() -> Programs:
-    """How this process was called, and TensorBoard beside its Python where that is not on the PATH."""
+    """How this process was called, and TensorBoard beside its Python."""
     from mlseg.report.run_report import Programs
 
-    script, tensorboard = Path(sys.argv[0]), Path(sys.executable).with_name("tensorboard")
-    installed = (_shorten(script) if script.is_absolute() else "mlseg-train",)
-    return Programs(
-        train=(_shorten(Path(sys.executable)), str(script)) if script.suffix == ".py" else installed,
-        tensorboard=(_shorten(tensorboard),),
-    )
-
-
-def _shorten(path: Path) -> str:
-    """The path from here where it lies below, the bare name of what the PATH finds."""
-    if shutil.which(path.name) == str(path):
-        return path.name
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return Programs(train=find_typed("mlseg-train"), tensorboard=(find_beside_python("tensorboard"),))

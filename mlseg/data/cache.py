@@ -26,7 +26,7 @@ from mlseg.data.preprocess import Preprocessing
 from mlseg.types import CaseFiles, CaseSource, PreparedCase
 
 # Raise this when the prepared arrays of the same settings change: old entries are then left alone.
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 # Fewer cases than this are prepared faster by one process than by starting another.
 _CASES_PER_WORKER = 8
 
@@ -58,6 +58,12 @@ class PreparedSet:
     def fingerprint(self) -> str:
         """A hash of what the cases hold and how they were prepared, wherever they are stored."""
         return _digest(list(self.keys))
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """Case id -> a hash of its files, the same whatever the settings and wherever they lie."""
+        pairs = zip(self.files, self.folders, strict=True)
+        return {files.case_id: folder.name.removeprefix(f"{files.case_id}-") for files, folder in pairs}
 
     def subset(self, subject_ids: Iterable[str]) -> PreparedSet:
         """The cases of these subjects, in the order of this set."""

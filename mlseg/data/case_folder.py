@@ -33,6 +33,8 @@ def write_case(folder: Path, case: PreparedCase) -> None:
     temporary.mkdir(parents=True)
     try:
         arrays = {"image": case.image, "target": case.target}
+        if case.landmarks is not None:
+            arrays["landmarks"] = case.landmarks
         if case.native_target is not case.target:
             arrays["native_target"] = case.native_target
         for name, array in arrays.items():
@@ -41,6 +43,7 @@ def write_case(folder: Path, case: PreparedCase) -> None:
             "spacing_mm": list(case.spacing_mm),
             "native_spacing_mm": list(case.native_spacing_mm),
             "affine": case.affine.tolist(),
+            "blank_slices": list(case.blank_slices),
             "bytes": {f"{name}.npy": (temporary / f"{name}.npy").stat().st_size for name in arrays},
         }
         (temporary / META).write_text(json.dumps(meta), encoding="utf-8")
@@ -78,6 +81,8 @@ def open_case(folder: Path, files: CaseFiles) -> PreparedCase:
         native_target=arrays.get("native_target.npy", target),
         native_spacing_mm=(native_depth, native_height, native_width),
         affine=np.array(meta["affine"], dtype=np.float64),
+        blank_slices=tuple(meta["blank_slices"]),
+        landmarks=arrays.get("landmarks.npy"),
         group=files.group,
         frame=files.frame,
     )

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlseg.checks import COUNT, POSITIVE, ConfigError, check_range
+from mlseg.checks import COUNT, POSITIVE, ConfigError, check_arguments, check_range
 from mlseg.types import Case, PreparedCase
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+# Voxels of each foreground class that are remembered of a case.
+LANDMARKS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +31,16 @@ class Preprocessing:
         clip_percentiles: percentiles of a volume's channel, in [0,100], that its intensities are clipped to.
         spacing_mm: in-plane voxel size (h,w) to resample to; None keeps the native grid. The field of view is kept
             exactly, so the spacing reached differs from this by less than one pixel over the whole axis.
+        normalise_over: the voxels that percentiles, mean and deviation come from: "volume" all of them, "nonzero"
+            those where any channel is not 0, as for scans whose brain was cut out; the others take the lowest value.
 
     Raises:
-        ConfigError: percentiles that don't rise from 0 to 100, or a spacing that isn't two lengths.
+        ConfigError: percentiles that don't rise from 0 to 100, a spacing that isn't two lengths, or another word.
     """
 
     clip_percentiles: tuple[float, float] = (0.5, 99.5)
     spacing_mm: tuple[float, float] | None = None
+    normalise_over: str = "volume"
 
     def __post_init__(self) -> None:
         clip = tuple(self.clip_percentiles)
@@ -44,6 +50,7 @@ class Preprocessing:
                 "Write e.g. [0.5, 99.5], or [0, 100] for no clipping."
             )
         object.__setattr__(self, "clip_percentiles", clip)
+        check_arguments("mlseg.data.preprocess.Preprocessing", normalise_over=self.normalise_over)
         if self.spacing_mm is None:
             return
         if len(self.spacing_mm) != 2:
@@ -58,7 +65,8 @@ class Preprocessing:
         """Clip and z-score each channel over its volume, then resample: the image linearly (with a widened triangle
         where it shrinks, against aliasing), the target to the nearest pixel.
         """
-        image = np.stack([normalise(channel, self.clip_percentiles) for channel in case.image])
+        inside = (case.image != 0).any(axis=0) if self.normalise_over == "nonzero" else None
+        image = np.stack([normalise(channel, self.clip_percentiles, inside) for channel in case.image])
         target, spacing = case.target, case.spacing_mm
         height, width = target.shape[-2:]
         size = self.resampled_size((height, width), spacing)
@@ -67,15 +75,18 @@ class Preprocessing:
             image = (rows @ image.astype(np.float64) @ columns.T).astype(np.float32)
             target = target[:, nearest_indices(height, size[0])][:, :, nearest_indices(width, size[1])]
             spacing = (spacing[0], spacing[1] * height / size[0], spacing[2] * width / size[1])
+        image = np.ascontiguousarray(image.transpose(1, 0, 2, 3))
         return PreparedCase(
             case_id=case.case_id,
             subject_id=case.subject_id,
-            image=np.ascontiguousarray(image.transpose(1, 0, 2, 3)),
+            image=image,
             target=target,
             spacing_mm=spacing,
             native_target=case.target,
             native_spacing_mm=case.spacing_mm,
             affine=case.affine,
+            blank_slices=find_blank_slices(image),
+            landmarks=draw_landmarks(target),
             group=case.group,
             frame=case.frame,
         )
@@ -91,17 +102,51 @@ class Preprocessing:
         return height, width
 
 
-def normalise(volume: np.ndarray, clip_percentiles: tuple[float, float]) -> np.ndarray:
-    """Clip to percentiles, then subtract the mean and divide by the standard deviation, all over the volume (float32).
+def normalise(
+    volume: np.ndarray, clip_percentiles: tuple[float, float], inside: np.ndarray | None = None
+) -> np.ndarray:
+    """Clip to percentiles, then subtract the mean and divide by the standard deviation (float32).
 
     A volume that is constant between the percentiles becomes zero everywhere.
+
+    Args:
+        volume: intensities of one channel.
+        clip_percentiles: in [0,100], rising.
+        inside: mask of the voxels that percentiles, mean and deviation come from; the others take the lowest value.
+            None, or a mask without voxels, takes all.
     """
-    low, high = np.percentile(volume, clip_percentiles)
+    chosen = volume[inside] if inside is not None and inside.any() else volume
+    low, high = np.percentile(chosen, clip_percentiles)
     if not high > low:
         return np.zeros(volume.shape, dtype=np.float32)
-    clipped = np.clip(volume, low, high, dtype=np.float64)
-    deviation = clipped.std()
-    return ((clipped - clipped.mean()) / deviation if deviation > 0 else np.zeros(volume.shape)).astype(np.float32)
+    clipped = np.clip(chosen, low, high, dtype=np.float64)
+    mean, deviation = clipped.mean(), clipped.std()
+    if not deviation > 0:
+        return np.zeros(volume.shape, dtype=np.float32)
+    scaled = ((clipped - mean) / deviation).astype(np.float32)
+    if chosen is volume:
+        return scaled
+    result = np.full(volume.shape, (low - mean) / deviation, dtype=np.float32)
+    result[inside] = scaled
+    return result
+
+
+def find_blank_slices(image: np.ndarray) -> tuple[int, ...]:
+    """Indices of the slices of (D,C,h,w) that are constant in every channel."""
+    blank = (image.min(axis=(-2, -1)) == image.max(axis=(-2, -1))).all(axis=1)
+    return tuple(np.flatnonzero(blank).tolist())
+
+
+def draw_landmarks(target: np.ndarray) -> np.ndarray:
+    """(n,4) int32 class, d, h, w of up to LANDMARKS voxels of each foreground class; the same each time."""
+    rows = [np.zeros((0, 4), dtype=np.int32)]
+    for index in np.unique(target[target > 0]):
+        places = np.flatnonzero(target == index)
+        if len(places) > LANDMARKS:
+            places = np.sort(np.random.default_rng(int(index)).choice(places, LANDMARKS, replace=False))
+        axes = np.unravel_index(places, target.shape)
+        rows.append(np.stack([np.full(len(places), index), *axes], axis=1).astype(np.int32))
+    return np.concatenate(rows)
 
 
 def linear_weights(old: int, new: int) -> np.ndarray:

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from mlseg.checks import COUNT, ConfigError, check_range
+from mlseg.data.augment import Augment, NoAugmentation, SampleKey
 from mlseg.data.preprocess import check_size, crop_or_pad
 from mlseg.data.residency import choose_residency
-from mlseg.types import CaseSet, SegBatch
+from mlseg.types import CaseSet, PreparedCase, SegBatch
 
 # Cases whose memory maps stay open at a time, two or three files each; systems allow a process 1024 or more.
 OPEN_CASES = 128
@@ -25,7 +26,7 @@ class SliceLoader:
     """Centre-cropped slices (N,C,h,w) of all cases of a set, without worker processes.
 
     Args:
-        cases: the training cases; all their slices are used, empty ones too.
+        cases: the training cases; slices without foreground are used too.
         crop: (h,w) in pixels.
         batch_size: slices per batch; the last batch may be smaller.
         seed: of the order of the slices.
@@ -33,7 +34,10 @@ class SliceLoader:
         residency: "device" keeps all slices on the device, "memory" in RAM (copied over page-locked buffers if the
             device is a GPU), "disk" reads memory maps one batch ahead; "auto" takes the first that fits.
         shuffle: a new order each epoch; False keeps that of the cases.
-        drop_last: leave out a last batch that is smaller, unless it is the only one.
+        drop_last: leave out a last batch that is smaller, unless it is the only one. A last batch of a single slice is
+            left out anyway, because batch norm cannot learn from one.
+        augment: changes batches at random; None leaves them as they are.
+        skip_blank: leave out slices whose image is constant, such as those beyond the brain.
 
     Raises:
         ConfigError: an argument is out of range, the set is empty, or "device" does not fit.
@@ -50,21 +54,25 @@ class SliceLoader:
         residency: str = "auto",
         shuffle: bool = True,
         drop_last: bool = False,
+        augment: Augment | None = None,
+        skip_blank: bool = False,
     ) -> None:
         self.crop = check_size("SliceLoader", "crop", crop)
         check_range("SliceLoader", "batch_size", batch_size, COUNT)
         self.batch_size, self.seed, self.shuffle, self.drop_last = batch_size, seed, shuffle, drop_last
         self.device = torch.device(device)
         # One case at a time: a memory map holds a file open, and there may be more cases than files may be.
-        facts = [(case.case_id, len(case.image), case.image.shape[1]) for case in cases]
-        self._case_ids = [case_id for case_id, depth, _ in facts for _ in range(depth)]
-        self._slice_indices = [index for _, depth, _ in facts for index in range(depth)]
+        facts = [(case.case_id, _list_slices(case, skip_blank), case.image.shape[1]) for case in cases]
+        self._case_ids = [case_id for case_id, indices, _ in facts for _ in indices]
+        self._slice_indices = [index for _, indices, _ in facts for index in indices]
         if not self._case_ids:
             raise ConfigError("SliceLoader: cases must hold at least one slice, got none. Check data.split.")
         channels = facts[0][2]
+        self.augment = augment or NoAugmentation()
         needed = len(self._case_ids) * math.prod(self.crop) * (4 * channels + 1)
         self.residency, self.residency_reason = choose_residency(residency, needed, self.device)
-        maps = _DiskSlices(cases, self.crop, depths=[depth for _, depth, _ in facts], channels=channels)
+        places = [(number, index) for number, (_, indices, _) in enumerate(facts) for index in indices]
+        maps = _DiskSlices(cases, self.crop, places=places, channels=channels)
         self._slices: _Slices = maps if self.residency == "disk" else self._load(maps)
 
     @property
@@ -74,7 +82,7 @@ class SliceLoader:
 
     def __len__(self) -> int:
         whole, rest = divmod(self.num_samples, self.batch_size)
-        return whole if whole and (self.drop_last or not rest) else whole + 1
+        return whole if whole and (self.drop_last or rest == 0 or rest == 1 < self.batch_size) else whole + 1
 
     def order(self, epoch: int) -> Tensor:
         """The slices of an epoch in the order they are taken: int64 indices on the CPU."""
@@ -90,6 +98,7 @@ class SliceLoader:
         chunks = self.order(epoch).split(self.batch_size)[: len(self)]
         for chunk, (image, target) in zip(chunks, self._slices.batches(chunks, self.device), strict=True):
             indices = chunk.tolist()
+            image, target = self.augment(image, target, [SampleKey(self.seed, epoch, index) for index in indices])
             yield SegBatch(
                 image=image,
                 target=target.long(),
@@ -109,6 +118,11 @@ class SliceLoader:
                 f"SliceLoader: residency device must fit on {self.device}, got {images.nbytes / 1e6:.0f} MB of slices. "
                 "Say data.residency=memory."
             ) from error
+
+
+def _list_slices(case: PreparedCase, skip_blank: bool) -> list[int]:
+    blank = set(case.blank_slices) if skip_blank else set()
+    return [index for index in range(len(case.image)) if index not in blank]
 
 
 class _Slices(Protocol):
@@ -150,9 +164,10 @@ class _MemorySlices:
 class _DiskSlices:
     """Slices cropped from memory maps when they are asked for, one batch ahead in a thread."""
 
-    def __init__(self, cases: CaseSet, crop: tuple[int, int], *, depths: Sequence[int], channels: int) -> None:
-        self.crop, self.channels = crop, channels
-        self.places = [(number, index) for number, depth in enumerate(depths) for index in range(depth)]
+    def __init__(
+        self, cases: CaseSet, crop: tuple[int, int], *, places: Sequence[tuple[int, int]], channels: int
+    ) -> None:
+        self.crop, self.channels, self.places = crop, channels, places
         self.open_case = lru_cache(OPEN_CASES)(cases.__getitem__)
 
     def gather(self, chunk: Tensor, *, pinned: bool = False) -> tuple[Tensor, Tensor]:

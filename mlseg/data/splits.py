@@ -1,11 +1,13 @@
-"""Who is trained on and who is tested on: splits by subject, from a committed file or drawn from what is on disk."""
+"""Who is trained on and who is tested on: splits by subject, from a file or drawn from what is on disk.
+
+The rules of the draws are in `draws`.
+"""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
-import math
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import mlseg
-from mlseg.checks import ConfigError, DataError
+from mlseg.checks import ConfigError, DataError, Range
+from mlseg.data.draws import kfold_parts, loso_parts, random_parts
 from mlseg.types import CaseFiles
 
-RANDOM = "random"
+RANDOM, KFOLD, LOSO = "random", "kfold", "loso"
+# What is drawn from the subjects on disk; anything else is a split file.
+DRAWN = (RANDOM, KFOLD, LOSO)
+DEFAULT_FOLDS = 5
 PARTS = ("train", "val", "test")
 
 
@@ -30,25 +36,81 @@ class Split:
     test: tuple[str, ...]
 
 
-def resolve_split(spec: str, cases: Sequence[CaseFiles], *, fractions: Sequence[float], seed: int) -> Split:
+def resolve_split(
+    spec: str,
+    cases: Sequence[CaseFiles],
+    *,
+    fractions: Sequence[float],
+    seed: int,
+    fold: int = 0,
+    folds: int = DEFAULT_FOLDS,
+) -> Split:
     """The split that a configuration asks for, checked against the cases on disk.
 
     Args:
-        spec: "random", the name of a committed split, or the path of a split file.
+        spec: "random", "kfold", "loso", the name of a committed split, or the path of a split file.
         cases: what is on disk.
-        fractions: shares of train, validation and test for "random".
-        seed: of "random".
+        fractions: shares of train, validation and test for "random"; "kfold" takes the first two.
+        seed: of what is drawn.
+        fold: which part is the test of "kfold", which subject that of "loso"; from 0.
+        folds: number of parts of "kfold".
 
     Raises:
-        ConfigError: no such split, or fractions that are no shares.
-        DataError: a broken split file, or one that names subjects who are not on disk.
+        ConfigError: no such split or fold, or fractions that are no shares.
+        DataError: a broken split file, one that names subjects who are not on disk, or too few subjects.
     """
-    groups = {case.subject_id: case.group for case in cases}
-    split = random_split(groups, fractions=fractions, seed=seed) if spec == RANDOM else read_split(spec)
+    groups = read_groups(cases)
+    split = draw_split(spec, groups, fractions=fractions, seed=seed, fold=fold, folds=folds) or read_split(spec)
     problems = split_problems(split, groups)
     if problems:
         raise DataError("\n".join(problems))
     return split
+
+
+def draw_split(
+    spec: str, groups: Mapping[str, str], *, fractions: Sequence[float], seed: int, fold: int, folds: int
+) -> Split | None:
+    """One of the splits that are drawn; None if `spec` is none of them. Arguments as for `resolve_split`."""
+    if spec == RANDOM:
+        return random_split(groups, fractions=fractions, seed=seed)
+    if spec == KFOLD:
+        parts = kfold_parts(groups, fold=fold, folds=folds, fractions=fractions, seed=seed)
+        return _name_parts(f"kfold{folds}-{seed}-fold{fold}", *parts)
+    if spec == LOSO:
+        return _name_parts(f"loso-{seed}-fold{fold}", *loso_parts(groups, fold=fold, seed=seed))
+    return None
+
+
+def random_split(groups: Mapping[str, str], *, fractions: Sequence[float], seed: int) -> Split:
+    """A split drawn by lot from the subjects on disk, stratified by group; see `draws.random_parts`."""
+    return _name_parts(f"random-{seed}", *random_parts(groups, fractions=fractions, seed=seed))
+
+
+def find_split_problems(spec: str, *, fold: Any = 0, folds: Any = DEFAULT_FOLDS) -> list[str]:
+    """What can be said against data.split, data.fold and data.folds before the subjects are known; one line each."""
+    if spec not in DRAWN:
+        try:
+            read_split(spec)
+        except (ConfigError, DataError) as error:
+            return [str(error)]
+    high = folds - 1 if spec == KFOLD and isinstance(folds, int) and folds >= 2 else None
+    rules = {
+        "data.fold": (fold, Range(low=0, high=high, integer=True)),
+        "data.folds": (folds, Range(low=2, integer=True)),
+    }
+    return [
+        f"{key}: must be {rule}, got {value!r}. Give {key} such a value."
+        for key, (value, rule) in rules.items()
+        if not rule.accepts(value)
+    ]
+
+
+def read_groups(cases: Sequence[CaseFiles]) -> dict[str, str]:
+    """Subject id -> group; where a subject's cases differ, that of its first case id that has one."""
+    groups: dict[str, str] = {}
+    for case in sorted(cases, key=lambda case: case.case_id):
+        groups[case.subject_id] = groups.get(case.subject_id) or case.group
+    return groups
 
 
 def split_problems(split: Split, subjects: Iterable[str]) -> list[str]:
@@ -70,7 +132,7 @@ def split_problems(split: Split, subjects: Iterable[str]) -> list[str]:
         if not getattr(split, part):
             problems.append(
                 f"split {split.name}: {part} must hold at least one subject, got none of {len(on_disk)} on disk. "
-                "Download more subjects or change data.split_fractions."
+                "Download more subjects, or change data.split_fractions or the split file."
             )
     missing = sorted(subject for subject in parts if subject not in on_disk)
     if missing:
@@ -80,36 +142,6 @@ def split_problems(split: Split, subjects: Iterable[str]) -> list[str]:
             f"({shown}). Download the rest, or say data.split=random to split the subjects that are there."
         )
     return problems
-
-
-def random_split(groups: Mapping[str, str], *, fractions: Sequence[float], seed: int) -> Split:
-    """A split drawn by lot from the subjects on disk, stratified by group.
-
-    Subjects are ordered within their group by a hash of seed and id, and the groups are interleaved by relative
-    position; the parts are consecutive pieces of that list. So each part has its share of each group to within one
-    subject, and the result is the same on every platform.
-
-    Args:
-        groups: subject id -> stratum ("" if unknown).
-        fractions: shares of train, validation and test, adding up to 1. A part with a share above 0 gets at least one
-            subject as long as there are enough; train comes first, then test, then validation.
-    """
-    counts = _part_sizes(len(groups), fractions)
-    members: dict[str, list[str]] = defaultdict(list)
-    for subject, group in groups.items():
-        members[group].append(subject)
-    places: list[tuple[float, str, str]] = []
-    for stratum in members.values():
-        drawn = sorted((_lot(seed, subject), subject) for subject in stratum)
-        places += [((rank + 0.5) / len(drawn), lot, subject) for rank, (lot, subject) in enumerate(drawn)]
-    subjects = [subject for _, _, subject in sorted(places)]
-    train, val = counts[0], counts[1]
-    return Split(
-        name=f"random-{seed}",
-        train=tuple(sorted(subjects[:train])),
-        val=tuple(sorted(subjects[train : train + val])),
-        test=tuple(sorted(subjects[train + val :])),
-    )
 
 
 def read_split(name_or_path: str | Path) -> Split:
@@ -130,8 +162,34 @@ def read_split(name_or_path: str | Path) -> Split:
     lists: list[Any] = [record.get(part) for part in PARTS] if isinstance(record, dict) else []
     if len(lists) != 3 or not all(isinstance(part, list) and all(isinstance(i, str) for i in part) for part in lists):
         raise DataError(f"{path}: must hold the lists of ids {', '.join(PARTS)}, got something else. Correct the file.")
-    train, val, test = (tuple(sorted(part)) for part in lists)
-    return Split(name=str(record.get("name", path.stem)), train=train, val=val, test=test)
+    return _name_parts(str(record.get("name", path.stem)), *lists)
+
+
+def write_splits(splits: Mapping[Path, Split], *, note: str) -> None:
+    """Write split files, each in one step; those that are there with the same content are left alone.
+
+    Raises:
+        ConfigError: another file is in the place of one of them; then none is written.
+        DataError: one can't be written.
+    """
+    path = Path()
+    try:
+        for path, split in splits.items():
+            if path.exists() and path.read_bytes() != format_split(split, note=note).encode():
+                raise ConfigError(f"{path}: must be a new file, got one that holds something else. Give another name.")
+        for path, split in splits.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            temporary.write_bytes(format_split(split, note=note).encode())
+            os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"{path}: must be a file that can be written, got {error}. Give another place.") from error
+
+
+def format_split(split: Split, *, note: str) -> str:
+    """The text of a split file: ids only, the same bytes for the same split."""
+    record = {"name": split.name, "note": note, **{part: list(getattr(split, part)) for part in PARTS}}
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
 
 
 def split_folder() -> Path:
@@ -150,33 +208,11 @@ def _find_split(spec: str) -> Path:
     names = sorted(path.stem for path in split_folder().glob("*.json"))
     if spec in names:
         return split_folder() / f"{spec}.json"
-    choices = [*names, RANDOM]
+    choices = [*names, *DRAWN]
     near = difflib.get_close_matches(spec, choices, n=1)
     hint = f"Did you mean {near[0]}?" if near else "Write one of these."
     raise ConfigError(f"data.split: must be {', '.join(choices)} or a path ending in .json, got {spec!r}. {hint}")
 
 
-def _part_sizes(total: int, fractions: Sequence[float]) -> tuple[int, int, int]:
-    """Whole numbers by largest remainder; then parts that got nothing take one subject from the largest part."""
-    if len(fractions) != 3 or min(fractions) < 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
-        raise ConfigError(
-            f"data.split_fractions: must be three shares that add up to 1, got {list(fractions)}. "
-            "Write [0.7, 0.1, 0.2]."
-        )
-    exact = [total * fraction for fraction in fractions]
-    counts = [math.floor(share + 1e-9) for share in exact]
-    priority = (0, 2, 1)
-    by_remainder = sorted(priority, key=lambda part: counts[part] - exact[part])
-    for part in by_remainder[: total - sum(counts)]:
-        counts[part] += 1
-    for part in priority:
-        largest = max(range(3), key=lambda other: counts[other])
-        spare = counts[largest] > 1 or (part == 0 and counts[largest] == 1)
-        if fractions[part] > 0 and counts[part] == 0 and spare:
-            counts[largest] -= 1
-            counts[part] += 1
-    return counts[0], counts[1], counts[2]
-
-
-def _lot(seed: int, subject: str) -> str:
-    return hashlib.sha256(f"{seed}:{subject}".encode()).hexdigest()
+def _name_parts(name: str, train: Sequence[str], val: Sequence[str], test: Sequence[str]) -> Split:
+    return Split(name=name, train=tuple(sorted(train)), val=tuple(sorted(val)), test=tuple(sorted(test)))

@@ -28,13 +28,14 @@ class Inference:
 
     Args:
         compute: device and precision.
-        crop: training crop (h,w) in pixels of the working grid.
-        mode: "full" sees the whole slice in one pass, "window" in overlapping windows of the training crop.
-        batch_size: slices per forward pass.
+        crop: training crop (h,w) of slices, or patch (d,h,w) of volumes, in voxels of the working grid.
+        mode: "full" sees a whole slice in one pass, "window" in overlapping windows of the training crop. Volumes are
+            always seen in windows.
+        batch_size: slices (or windows) per forward pass.
     """
 
     compute: Compute
-    crop: tuple[int, int]
+    crop: tuple[int, ...]
     mode: Literal["full", "window"] = "full"
     batch_size: int = 8
 
@@ -44,7 +45,8 @@ class Inference:
         Args:
             network: in eval mode, on the device of `compute`.
             case: slice-major image (D,C,h,w) on the working grid.
-            grid: "native" gives the whole image on the grid of its file, "crop" the training crop on the working grid.
+            grid: "native" gives the whole image on the grid of its file, "crop" the training crop on the working grid
+                (of volumes, whose patches lie anywhere, all of it).
 
         Returns:
             Probabilities (K,D,*) float32 on the device, with the reference on the same grid.
@@ -53,8 +55,9 @@ class Inference:
             RunError: the network's output is not finite.
         """
         if grid == "crop":
-            target, spacing = crop_or_pad(case.target, self.crop), case.spacing_mm
-            probs = self._forward(network, self.crop_image(case))
+            target, spacing = self._crop(case.target), case.spacing_mm
+            image = self.crop_image(case)
+            probs = self._whole(network, image) if self.in_3d else self._forward(network, image)
         else:
             target, spacing = case.native_target, case.native_spacing_mm
             probs = self._whole(network, np.asarray(case.image))
@@ -75,12 +78,21 @@ class Inference:
             frame=case.frame,
         )
 
+    @property
+    def in_3d(self) -> bool:
+        """True if the network sees volumes."""
+        return len(self.crop) == 3
+
     def crop_image(self, case: PreparedCase) -> np.ndarray:
-        """The training crop (D,C,h,w) of a case."""
-        return crop_or_pad(case.image, self.crop)
+        """What the grid "crop" shows of an image, (D,C,h,w)."""
+        return self._crop(case.image)
+
+    def _crop(self, array: np.ndarray) -> np.ndarray:
+        return np.asarray(array) if self.in_3d else crop_or_pad(array, self.crop)
 
     def _whole(self, network: nn.Module, image: np.ndarray) -> Tensor:
-        if self.mode == "full":
+        """(D,C,h,w) -> probabilities (K,D,h,w) of slices in one pass, or of slices or a volume in windows."""
+        if self.mode == "full" and not self.in_3d:
             return self._forward(network, image)
         from monai.inferers import sliding_window_inference
 
@@ -88,8 +100,9 @@ class Inference:
             return forward(network, window, self.compute).float().softmax(dim=1)
 
         with torch.inference_mode():
+            batch = torch.from_numpy(np.array(image)).to(self.compute.device)
             summed = sliding_window_inference(
-                torch.from_numpy(np.array(image)).to(self.compute.device),
+                batch.movedim(0, 1).unsqueeze(0) if self.in_3d else batch,
                 self.crop,
                 self.batch_size,
                 predict_window,
@@ -99,7 +112,7 @@ class Inference:
             )
         probs = torch.as_tensor(summed)
         probs = probs / probs.sum(dim=1, keepdim=True)
-        return probs.movedim(0, 1).contiguous()
+        return probs[0] if self.in_3d else probs.movedim(0, 1).contiguous()
 
     @torch.inference_mode()
     def _forward(self, network: nn.Module, image: np.ndarray) -> Tensor:

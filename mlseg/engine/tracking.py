@@ -81,13 +81,15 @@ class Tracker:
 def draw_grid(rows: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
     """(image, reference, prediction, confidence) slices (h,w) -> one picture (H,W,3) uint8.
 
-    Labels lie over the image in PALETTE's colours. Confidence is black at 0.5 and below, white at 1.
+    Slices of different sizes stand at the left of rows as wide as the widest. Labels lie over the image in PALETTE's colours. Confidence is black at 0.5 and below, white at 1.
     """
-    drawn = []
+    drawn: list[np.ndarray] = []
+    widest = max(row[0].shape[1] for row in rows)
     for image, reference, prediction, confidence in rows:
         grey = _grey(image)
         tiles = [grey, _overlay(grey, reference), _overlay(grey, prediction), _shade(np.clip(2 * confidence - 1, 0, 1))]
-        padded = [np.pad(tile, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for tile in tiles]
+        room = widest - image.shape[1] + GAP
+        padded = [np.pad(tile, ((0, GAP), (0, room), (0, 0)), constant_values=255) for tile in tiles]
         drawn.append(np.concatenate(padded, axis=1))
     return np.concatenate(drawn, axis=0)
 

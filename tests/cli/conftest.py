@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,18 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf, open_dict
 
 from mlseg.cli.app import App, run_command
+from mlseg.cli.complete import complete_config
 from mlseg.cli.compose import Composition, compose_config, find_config_dir
+from mlseg.cli.preflight import find_config_problems
+
+
+# Of a data set whose classes are not in a YAML.
+DATASET = {
+    "name": "Hippocampus",
+    "channel_names": {"0": "MRI", "1": "CT"},
+    "labels": {"background": 0, "anterior": 1, "posterior": 2},
+    "file_ending": ".nii.gz",
+}
 
 
 @dataclass(frozen=True)
@@ -28,12 +40,14 @@ class Answer:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with data/raw/{acdc,phantom} so that the defaults find a folder."""
+    """The current folder, with a folder for each data set in data/raw, so that the defaults find one."""
     for name in ("MLSEG_DATA", "MLSEG_OUTPUTS", "MLSEG_CACHE", "RANK"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    for name in ("acdc", "phantom"):
-        (tmp_path / "data" / "raw" / name).mkdir(parents=True)
+    for path in sorted((find_config_dir() / "data").glob("*.yaml")):
+        (tmp_path / "data" / "raw" / path.stem).mkdir(parents=True)
+    for name in ("msd", "nnunet"):
+        (tmp_path / "data" / "raw" / name / "dataset.json").write_text(json.dumps(DATASET))
     return tmp_path
 
 
@@ -70,6 +84,18 @@ def compose(workplace: Path) -> Callable[..., Composition]:
             elif override.input_line not in chosen:
                 extend = override.is_add() or override.is_force_add()
                 OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=extend)
+        cfg = complete_config(cfg)
         return dataclasses.replace(job, cfg=cfg, tree=OmegaConf.to_container(cfg, resolve=False))
+
+    return call
+
+
+@pytest.fixture
+def problems_of(compose: Callable[..., Composition]) -> Callable[..., list[str]]:
+    """What the preflight check says of a command line: `problems_of("loss=mbls", "loss.margin=-1")`."""
+
+    def call(*words: str) -> list[str]:
+        job = compose(*words)
+        return find_config_problems(job.cfg, job.choices)
 
     return call

@@ -44,6 +44,11 @@ def cases():
         "~scheduler.gamma": "acdc/unet/ce/gamma-null/seed1",
         "data.split=/some/where/my_split.json": "acdc/unet/ce/split-my_split/seed1",
         "data.source.orientation='a b:c'": "acdc/unet/ce/orientation-a-b-c/seed1",
+        # a mapping that a component takes by reference
+        "data=mrbrains18 data.label_map.7=GM": "mrbrains18/unet/ce/data.label_map.7-GM/seed1",
+        # a layout holds many data sets, and what a data set says of itself is no difference
+        "data=msd": "msd-Hippocampus/unet/ce/default/seed1",
+        "data=nnunet data.crop=[64,64]": "nnunet-Hippocampus/unet/ce/crop-64-64/seed1",
         "run_name=trial seed=3 loss=mbls loss.margin=5": "acdc/unet/mbls/trial/seed3",
     }
 

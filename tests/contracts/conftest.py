@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-GROUPS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "evaluation", "experiment")
+GROUPS = ("data", "model", "loss", "optimizer", "scheduler", "augment", "trainer", "evaluation", "experiment")
 
 
 def find_stems(group: str) -> list[str]:

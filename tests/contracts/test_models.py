@@ -28,8 +28,6 @@ assert STEMS, f"no YAML in {MODELS}: the contract tests would test nothing"
 
 # For 1 channel and 4 classes, measured on the authors' code; TransUNet, whose encoder is timm's, at 192 x 192 pixels.
 PARAMETERS = {"unet": 7_846_180, "attunet": 34_877_616, "unetpp": 26_072_772, "transunet": 105_230_148}
-# Packages that a library's network needs and that the library does not install.
-NEEDS = {"swinunetr": "einops"}
 # Parameters whose gradient is nothing: the authors keep the biases in front of batch norm, which takes them out again.
 CANCELLED = {"attunet": ".bias"}
 BATCH, CHANNELS, CLASSES = 2, 4, 5
@@ -63,8 +61,6 @@ def refuse(*_: object) -> None:
 
 
 def build_network(compose_run, name: str, dims: int, *, channels: int = CHANNELS, classes: int = CLASSES) -> nn.Module:
-    if name in NEEDS:
-        pytest.importorskip(NEEDS[name])
     overrides = (f"data.dims={dims}", f"data.in_channels={channels}", f"data.num_classes={classes}")
     overrides += ("data.crop=[64,96]",) if dims == 2 else ("data.crop=[16,32,64]",)
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from mlseg.checks import ConfigError
 from mlseg.data.acdc import ACDCSource
+from mlseg.data.augment import Augmentation
 from mlseg.data.cache import PreparedSet, prepare_cases
 from mlseg.data.preprocess import Preprocessing, crop_or_pad
 from mlseg.data.slices import SliceLoader
@@ -168,3 +170,38 @@ def test_on_a_gpu_batches_are_the_same_and_never_wait(cases: PreparedSet, reside
         torch.cuda.set_sync_debug_mode("default")
     assert all(batch["image"].is_cuda and batch["target"].is_cuda for batch in batches)
     assert_same(batches, list(load(cases, residency="disk").epoch(2)))
+
+
+def test_blank_slices_can_be_left_out(cases: PreparedSet) -> None:
+    listed = [replace(case, blank_slices=(0,)) for case in cases]
+    assert load(listed).num_samples == 20
+    assert sorted(names(load(listed, skip_blank=True), 0)) == [
+        (case.case_id, index) for case in cases for index in range(1, len(case.image))
+    ]
+
+
+def test_a_last_batch_of_one_slice_is_left_out(cases: PreparedSet) -> None:
+    # 20 slices: batch norm cannot learn from the twentieth alone.
+    assert [len(load(cases, batch_size=size)) for size in (19, 3, 1, 30)] == [1, 7, 20, 1]
+    assert sum(len(batch["image"]) for batch in load(cases, batch_size=19).epoch(0)) == 19
+    assert len(load(cases, batch_size=3, drop_last=True)) == 6
+
+
+@pytest.mark.parametrize("residency", ["memory", "disk"])
+def test_augmentation_follows_the_slice_and_not_its_batch(cases: PreparedSet, residency: str) -> None:
+    augment = Augmentation(rotation_deg=30, noise=0.1)
+    found = {}
+    for size in (3, 7):
+        loader = load(cases, batch_size=size, augment=augment, residency=residency)
+        found[size] = {
+            pair: image
+            for batch in loader.epoch(4)
+            for pair, image in zip(
+                zip(batch["case_id"], batch["slice_index"], strict=True), batch["image"], strict=True
+            )
+        }
+    assert len(found[3]) == len(found[7]) == 20
+    for pair, image in found[3].items():
+        torch.testing.assert_close(image, found[7][pair], atol=1e-5, rtol=1e-5)
+    plain = next(load(cases).epoch(4))
+    assert not torch.allclose(plain["image"], next(load(cases, augment=augment).epoch(4))["image"])

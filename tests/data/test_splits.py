@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 import mlseg
 from mlseg.checks import ConfigError, DataError
-from mlseg.data.splits import PARTS, Split, random_split, read_split, resolve_split, split_problems
+from mlseg.data.draws import draw_stratified
+from mlseg.data.splits import (
+    PARTS,
+    Split,
+    find_split_problems,
+    random_split,
+    read_groups,
+    read_split,
+    resolve_split,
+    split_folder,
+    split_problems,
+    write_splits,
+)
 from mlseg.types import CaseFiles
 
 SHARES = (0.7, 0.1, 0.2)
@@ -126,10 +138,92 @@ def test_an_installed_package_reads_its_own_splits(tmp_path: Path, monkeypatch: 
     (tmp_path / "mlseg/splits/mine.json").write_text(json.dumps({"train": ["a"], "val": [], "test": ["b"]}))
     monkeypatch.setattr(mlseg, "__file__", str(tmp_path / "mlseg/__init__.py"))
     assert read_split("mine").train == ("a",)
-    with pytest.raises(ConfigError, match="must be mine, random or a path"):
+    with pytest.raises(ConfigError, match="must be mine, random, kfold, loso or a path"):
         read_split("acdc")
 
 
 def test_a_misspelt_split_gets_a_suggestion() -> None:
     with pytest.raises(ConfigError, match=r"data.split: must be acdc, .*got 'adcd'. Did you mean acdc\?"):
         read_split("adcd")
+    with pytest.raises(ConfigError, match=r"Did you mean kfold\?"):
+        read_split("k-fold")
+
+
+def test_the_official_acdc_split() -> None:
+    split = read_split("acdc_official")
+    assert split.test == tuple(f"patient{n:03d}" for n in range(101, 151))
+    assert {*split.train, *split.val} == set(OFFICIAL)
+    assert set(split.val) == draw_stratified(OFFICIAL, 10, key="acdc_official")
+    assert Counter(OFFICIAL[subject] for subject in split.val) == dict.fromkeys(GROUPS, 2)
+    everybody = {**OFFICIAL, **dict.fromkeys(split.test, "")}
+    assert resolve_split("acdc_official", cases_of(everybody), fractions=SHARES, seed=0) == split
+    with pytest.raises(DataError, match=r"got 50 of 150 missing \(patient101"):
+        resolve_split("acdc_official", cases_of(OFFICIAL), fractions=SHARES, seed=0)
+
+
+def test_committed_splits_have_no_subject_twice() -> None:
+    names = sorted(path.stem for path in split_folder().glob("*.json"))
+    assert len(names) >= 2
+    for name in names:
+        split = read_split(name)
+        assert split_problems(split, [*split.train, *split.val, *split.test]) == []
+
+
+def test_kfold_and_loso_are_resolved_by_fold() -> None:
+    cases = cases_of(OFFICIAL)
+    splits = [resolve_split("kfold", cases, fractions=SHARES, seed=2, fold=n, folds=4) for n in range(4)]
+    assert sorted(subject for split in splits for subject in split.test) == sorted(OFFICIAL)
+    assert [split.name for split in splits[:2]] == ["kfold4-2-fold0", "kfold4-2-fold1"]
+    one = resolve_split("loso", cases, fractions=SHARES, seed=2, fold=16)
+    assert (one.name, one.test, len(one.val), len(one.train)) == ("loso-2-fold16", ("patient017",), 1, 98)
+    assert len(resolve_split("kfold", cases, fractions=SHARES, seed=2).test) == 20
+    with pytest.raises(ConfigError, match=r"data\.fold: must be a whole number from 0 to 3"):
+        resolve_split("kfold", cases, fractions=SHARES, seed=2, fold=4, folds=4)
+
+
+def test_a_split_without_validation_is_allowed_but_not_without_training_or_test(tmp_path: Path) -> None:
+    path, cases = tmp_path / "mine.json", cases_of({"a": "", "b": ""})
+    path.write_text(json.dumps({"train": ["a"], "val": [], "test": ["b"]}))
+    assert resolve_split(str(path), cases, fractions=SHARES, seed=0).val == ()
+    path.write_text(json.dumps({"train": [], "val": ["a"], "test": ["b"]}))
+    with pytest.raises(DataError, match="train must hold at least one subject"):
+        resolve_split(str(path), cases, fractions=SHARES, seed=0)
+
+
+def test_problems_of_fold_and_folds_come_before_the_data() -> None:
+    assert find_split_problems("kfold", fold=4, folds=5) == []
+    assert find_split_problems("acdc") == find_split_problems("random") == find_split_problems("loso", fold=99) == []
+    (problem,) = find_split_problems("kfold", fold=5, folds=5)
+    assert problem.startswith("data.fold: must be a whole number in [0, 4], got 5.")
+    assert len(find_split_problems("kfold", fold=-1, folds=1)) == 2
+    assert find_split_problems("loso", fold="x") == [
+        "data.fold: must be a whole number of at least 0, got 'x'. Give data.fold such a value."
+    ]
+    assert "Did you mean kfold?" in find_split_problems("kfolds")[0]
+
+
+def test_groups_do_not_depend_on_the_order_of_the_cases() -> None:
+    cases = [
+        CaseFiles(case_id=case_id, subject_id="s", images=(), target=None, group=group)
+        for case_id, group in (("c", "x"), ("a", ""), ("b", "y"))
+    ]
+    assert read_groups(cases) == read_groups(cases[::-1]) == {"s": "y"}
+
+
+def test_written_splits_are_read_again_and_never_overwrite(tmp_path: Path) -> None:
+    splits = {
+        tmp_path / f"new/{name}.json": Split(name=name, train=("a",), val=(), test=("ö",)) for name in ("one", "two")
+    }
+    write_splits(splits, note="how")
+    assert [read_split(path) for path in splits] == [*splits.values()]
+    before = {path: path.stat().st_mtime_ns for path in splits}
+    write_splits(splits, note="how")
+    one, two = splits
+    one.unlink()
+    two.write_text("mine")
+    with pytest.raises(ConfigError, match=r"two\.json: must be a new file"):
+        write_splits(splits, note="how")
+    assert (one.exists(), two.read_text(), len(before)) == (False, "mine", 2)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="must be a file that can be written"):
+        write_splits({tmp_path / "file/x.json": splits[one]}, note="how")

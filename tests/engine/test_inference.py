@@ -88,3 +88,24 @@ def test_padding_repeats_the_border_at_the_far_ends() -> None:
     assert torch.equal(padded[..., :2, :3], image)
     assert torch.equal(padded[0, 0, :, 3], torch.tensor([2.0, 5.0, 5.0, 5.0]))
     assert pad_to_stride(padded, (4, 2)) is padded
+
+
+class PointwiseVolume(Pointwise):
+    stride = (4, 8, 8)
+
+    def forward(self, image: Tensor) -> Tensor:
+        assert all(n % step == 0 for n, step in zip(image.shape[2:], self.stride, strict=True))
+        return torch.cat([torch.zeros_like(image), 4 * image], dim=1)
+
+
+@pytest.mark.parametrize("depth", [3, 8, 13])
+@pytest.mark.parametrize("grid", ["native", "crop"])
+def test_volumes_are_seen_in_windows_whatever_their_size(depth: int, grid: str) -> None:
+    case = make_case((30, 21), depth=depth)
+    inference = Inference(compute=COMPUTE, crop=(4, 16, 16), batch_size=3)
+    prediction = inference.predict(PointwiseVolume(), case, grid=grid)
+    expected = torch.sigmoid(4 * torch.from_numpy(case.image[:, 0]))
+    assert prediction.probs is not None
+    torch.testing.assert_close(prediction.probs[1], expected, rtol=1e-5, atol=1e-6)
+    assert torch.equal(prediction.target, torch.from_numpy(case.target))
+    assert inference.crop_image(case).shape == case.image.shape

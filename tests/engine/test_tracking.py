@@ -6,7 +6,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mlseg.checks import RunError
-from mlseg.engine.tracking import PALETTE, Tracker, draw_grid
+from mlseg.engine.tracking import GAP, PALETTE, Tracker, draw_grid
 
 
 def read(folder: Path) -> EventAccumulator:
@@ -82,3 +82,14 @@ def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write TensorBoard events"):
         Tracker(tmp_path / "file" / "tensorboard")
+
+
+def test_slices_of_different_sizes_stand_in_one_grid() -> None:
+    small, large = (np.zeros(size) for size in ((10, 12), (14, 20)))
+    rows = [(plane, plane.astype(int), plane.astype(int), plane + 1) for plane in (small, large)]
+    grid = draw_grid(rows)
+    assert grid.shape == (10 + 14 + 2 * GAP, 4 * (20 + GAP), 3)
+    # The confidence of the smaller slice: white where it is, and white behind it.
+    assert (grid[:10, 3 * (20 + GAP) :] == 255).all()
+    assert (grid[:10, :12] == 0).all()
+    assert (grid[:10, 12:20] == 255).all()
