@@ -23,7 +23,7 @@ class CaseFiles:
     Args:
         case_id: unique in the data set, e.g. "patient001_frame01".
         subject_id: the person; splits are made by subject.
-        images: one file per channel, in the order of the source's channels.
+        images: one file per channel, in the order of the source's channels, or one file that holds them all.
         target: the reference segmentation, or None where there is none.
         group: a stratum such as a diagnosis; "" if unknown.
         frame: a time point such as "ED"; "" if the data set has none.

@@ -126,6 +126,16 @@ def build_loader(cfg: DictConfig, cases: PreparedSet, compute: Compute) -> Slice
     return SliceLoader(cases, skip_blank=data.skip_blank, **common)
 
 
+def settle_checkpoint_score(cfg: DictConfig, cases: int) -> DictConfig:
+    """The configuration, with the last epoch as the best where there are no validation cases to choose by."""
+    if cases or cfg.evaluation.checkpoint_score == "last":
+        return cfg
+    print("no validation subjects in this split: the network of the last epoch is evaluated")
+    settled = cfg.copy()
+    settled.evaluation.checkpoint_score = "last"
+    return settled
+
+
 def build_optimizer(cfg: DictConfig, parameters: Any) -> tuple[Any, Any]:
     """The optimizer over these parameters and its learning-rate schedule."""
     make_optimizer: Callable[..., Any] = build(cfg.optimizer)

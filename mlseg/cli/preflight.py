@@ -13,13 +13,25 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mlseg.checks import COUNT, FRACTION, POSITIVE, RANGES, ConfigError, OneOf, Range, Rule, Subset, find_merged_problems
+from mlseg.checks import (
+    COUNT,
+    FRACTION,
+    POSITIVE,
+    RANGES,
+    ConfigError,
+    OneOf,
+    Range,
+    Rule,
+    Subset,
+    find_merged_problems,
+)
 from mlseg.cli.complete import find_dataset_problem, find_missing
 from mlseg.cli.compose import flatten, read_choices
 from mlseg.cli.known_keys import find_key_problems, show
 from mlseg.cli.suggest import suggest
 from mlseg.cli.targets import find_target_problems
 from mlseg.data.splits import DEFAULT_FOLDS, find_split_problems
+from mlseg.data.splits import PARTS as SPLIT_PARTS
 
 PARTS = ("data", "model", "loss", "optimizer", "scheduler", "augment", "trainer", "evaluation")
 
@@ -172,10 +184,10 @@ def _find_data_problems(tree: dict[str, Any]) -> Iterator[str]:
         rule = "two rising numbers within 0 and 100"
         yield _state("data.clip_percentiles", rule, clip, "Give e.g. data.clip_percentiles=[0.5,99.5].")
     shares = data.get("split_fractions")
-    if not _is_list_of(shares, 3, Range(low=0, high=1, open_low=True)) or not math.isclose(
-        sum(shares), 1, abs_tol=1e-6
-    ):
-        rule = "three shares above 0 that add up to 1"
+    above = [Range(low=0, high=1, open_low=part != "val") for part in SPLIT_PARTS]
+    fits = isinstance(shares, list) and len(shares) == 3 and all(map(Range.accepts, above, shares))
+    if not fits or not math.isclose(sum(shares), 1, abs_tol=1e-6):
+        rule = "three shares that add up to 1, above 0 but for the second (validation)"
         yield _state("data.split_fractions", rule, shares, "Give e.g. data.split_fractions=[0.7,0.1,0.2].")
     yield from _find_file_problems(data)
 

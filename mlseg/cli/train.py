@@ -76,6 +76,7 @@ def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory) -> None:
     run.write_status("running", max_epochs=cfg.trainer.max_epochs)
     run.write_config(build.to_yaml(cfg))
     run.open_log().info("split %s: %d train, %d validation, %d test cases", *_describe_split(data))
+    cfg = build.settle_checkpoint_score(cfg, len(data.val))
     network, progress = _train(cfg, run, data, settings=settings, compute=compute)
     _evaluate(cfg, info, run, data=data, network=network, progress=progress, compute=judging)
 

@@ -26,7 +26,7 @@ class PatchLoader:
 
     Every case gives `patches_per_case` patches an epoch. A share of them is centred on a voxel of the foreground, first
     a class drawn evenly from those in the case, then one of its voxels; the others lie anywhere. A case smaller than
-    the patch is padded: the image with its minimum, the target with background.
+    the patch is padded: each channel with its minimum, the target with background.
 
     Args:
         cases: the training cases.
@@ -114,9 +114,8 @@ class PatchLoader:
             draw = np.random.default_rng([self.seed % 2**64, epoch, sample, _PLACES])
             start = choose_place(case, self.crop, draw, foreground_share=self.foreground_share)
             # (D,C,h,w): channels lie behind slices.
-            low = float(image.amin()) if any(n < size for n, size in zip(target.shape, self.crop, strict=True)) else 0.0
-            images.append(_cut(image.movedim(1, 0), start, self.crop, fill=low))
-            targets.append(_cut(target, start, self.crop, fill=0))
+            images.append(_cut(image.movedim(1, 0), start, self.crop, pad_with_minimum=True))
+            targets.append(_cut(target, start, self.crop, pad_with_minimum=False))
             depths.append(start[0])
         return (torch.stack(images), torch.stack(targets)), depths
 
@@ -157,7 +156,7 @@ def choose_place(
         start = [int(place) - size // 2 for place, size in zip(centre, crop, strict=True)]
     else:
         start = [int(share * (more + 1)) for share, more in zip(free, room, strict=True)]
-    return tuple(min(max(0, s), more) if more >= 0 else more // 2 for s, more in zip(start, room, strict=True))
+    return tuple(min(max(0, s), more) if more >= 0 else -(-more // 2) for s, more in zip(start, room, strict=True))
 
 
 def _wrap(array: np.ndarray) -> Tensor:
@@ -169,17 +168,17 @@ def _wrap(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.asarray(array))
 
 
-def _cut(volume: Tensor, start: Sequence[int], crop: Sequence[int], *, fill: float) -> Tensor:
-    """A patch of the last three axes; what lies outside the volume is `fill`."""
+def _cut(volume: Tensor, start: Sequence[int], crop: Sequence[int], *, pad_with_minimum: bool) -> Tensor:
+    """A patch of the last three axes; outside the volume it has the channel's minimum, or 0."""
     ends = [first + size for first, size in zip(start, crop, strict=True)]
-    inside = [
-        slice(max(0, first), min(end, n)) for first, end, n in zip(start, ends, volume.shape[-3:], strict=True)
-    ]
+    inside = [slice(max(0, first), min(end, n)) for first, end, n in zip(start, ends, volume.shape[-3:], strict=True)]
     d, h, w = inside
     taken = volume[..., d, h, w]
     if tuple(taken.shape[-3:]) == tuple(crop):
         return taken.clone(memory_format=torch.contiguous_format)
-    patch = torch.full((*volume.shape[:-3], *crop), fill, dtype=volume.dtype, device=volume.device)
+    patch = torch.zeros((*volume.shape[:-3], *crop), dtype=volume.dtype, device=volume.device)
+    if pad_with_minimum:
+        patch += volume.amin(dim=(-3, -2, -1), keepdim=True)
     d, h, w = (slice(s.start - first, s.stop - first) for s, first in zip(inside, start, strict=True))
     patch[..., d, h, w] = taken
     return patch

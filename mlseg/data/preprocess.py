@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlseg.checks import COUNT, POSITIVE, ConfigError, check_arguments, check_range
+from mlseg.checks import POSITIVE, ConfigError, check_arguments, check_range
 from mlseg.types import Case, PreparedCase
 
 if TYPE_CHECKING:
@@ -193,50 +193,3 @@ def resample_probs(probs: Tensor, shape: Sequence[int]) -> Tensor:
         return probs
     probs = interpolate(probs, size=size, mode="bilinear", align_corners=False, antialias=True)
     return probs / probs.sum(dim=0, keepdim=True)
-
-
-def crop_offsets(shape: Sequence[int], size: Sequence[int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a centred crop or pad of the last two axes takes from, and where it puts it.
-
-    Odd remainders leave the extra pixel at the end.
-
-    Returns:
-        (source, destination): slices (h,w) into an array of `shape` and into one of `size`.
-
-    Example:
-        >>> crop_offsets((5, 4), (3, 6))
-        ((slice(1, 4, None), slice(0, 4, None)), (slice(0, 3, None), slice(1, 5, None)))
-    """
-    source, destination = [], []
-    for old, new in zip(shape[-2:], size, strict=True):
-        count = min(old, new)
-        start, place = (old - count) // 2, (new - count) // 2
-        source.append(slice(start, start + count))
-        destination.append(slice(place, place + count))
-    return (source[0], source[1]), (destination[0], destination[1])
-
-
-def crop_or_pad(array: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Centred crop or pad of the last two axes to (h,w), as a new array.
-
-    Images (floats) are padded with each plane's minimum, which is the dark outside of the body, so that a slice alone
-    pads like its volume; target maps (integers) with 0, the background. The paper's authors crop only.
-    """
-    source, (rows, columns) = crop_offsets(array.shape, size)
-    taken = array[(..., *source)]
-    if taken.shape[-2:] == tuple(size):
-        return np.array(taken)
-    padded = np.zeros((*array.shape[:-2], *size), dtype=array.dtype)
-    if array.dtype.kind == "f":
-        padded[...] = array.min(axis=(-2, -1), keepdims=True)
-    padded[..., rows, columns] = taken
-    return padded
-
-
-def check_size(owner: str, argument: str, size: Sequence[int]) -> tuple[int, int]:
-    """Two pixel counts (h,w) of at least 1. Raises ConfigError otherwise."""
-    if len(size) != 2:
-        raise ConfigError(f"{owner}: {argument} must be (h,w) in pixels, got {list(size)}. Write e.g. [192, 192].")
-    for pixels in size:
-        check_range(owner, argument, pixels, COUNT)
-    return int(size[0]), int(size[1])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mlseg.checks import COUNT, ConfigError, check_range
 from mlseg.data.augment import Augment, NoAugmentation, SampleKey
-from mlseg.data.preprocess import check_size, crop_or_pad
+from mlseg.data.framing import check_size, crop_or_pad
 from mlseg.data.residency import choose_residency
 from mlseg.types import CaseSet, PreparedCase, SegBatch
 

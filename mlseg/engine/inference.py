@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mlseg.checks import RunError
-from mlseg.data.preprocess import crop_or_pad, resample_probs
+from mlseg.data.framing import crop_offsets, crop_or_pad, pad_volume
+from mlseg.data.preprocess import resample_probs
 from mlseg.engine.checkpoint import bare_network
 from mlseg.engine.device import Compute
 from mlseg.types import CasePrediction, PreparedCase
@@ -87,11 +88,24 @@ class Inference:
         """What the grid "crop" shows of an image, (D,C,h,w)."""
         return self._crop(case.image)
 
+    def _frame(self, image: np.ndarray) -> tuple[np.ndarray, tuple[slice, ...]]:
+        """The image (D,C,h,w) padded to at least the training crop (or itself), and where it lies in there."""
+        if self.in_3d:
+            return pad_volume(image, self.crop)
+        size = tuple(max(old, new) for old, new in zip(image.shape[-2:], self.crop, strict=True))
+        if size == image.shape[-2:]:
+            return image, ()
+        return crop_or_pad(image, size), (slice(None), *crop_offsets(image.shape, size)[1])
+
     def _crop(self, array: np.ndarray) -> np.ndarray:
         return np.asarray(array) if self.in_3d else crop_or_pad(array, self.crop)
 
     def _whole(self, network: nn.Module, image: np.ndarray) -> Tensor:
         """(D,C,h,w) -> probabilities (K,D,h,w) of slices in one pass, or of slices or a volume in windows."""
+        # What is smaller than the training crop is framed as in training, or the network would see something new.
+        framed, back = self._frame(image)
+        if framed is not image:
+            return self._whole(network, framed)[(slice(None), *back)].contiguous()
         if self.mode == "full" and not self.in_3d:
             return self._forward(network, image)
         from monai.inferers import sliding_window_inference

@@ -81,7 +81,8 @@ class Tracker:
 def draw_grid(rows: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
     """(image, reference, prediction, confidence) slices (h,w) -> one picture (H,W,3) uint8.
 
-    Slices of different sizes stand at the left of rows as wide as the widest. Labels lie over the image in PALETTE's colours. Confidence is black at 0.5 and below, white at 1.
+    Slices of different sizes stand at the left of rows as wide as the widest. Labels lie over the image in PALETTE's
+    colours. Confidence is black at 0.5 and below, white at 1.
     """
     drawn: list[np.ndarray] = []
     widest = max(row[0].shape[1] for row in rows)

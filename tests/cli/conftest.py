@@ -18,7 +18,7 @@ from mlseg.cli.app import App, run_command
 from mlseg.cli.complete import complete_config
 from mlseg.cli.compose import Composition, compose_config, find_config_dir
 from mlseg.cli.preflight import find_config_problems
-
+from mlseg.records import write_json
 
 # Of a data set whose classes are not in a YAML.
 DATASET = {
@@ -97,5 +97,39 @@ def problems_of(compose: Callable[..., Composition]) -> Callable[..., list[str]]
     def call(*words: str) -> list[str]:
         job = compose(*words)
         return find_config_problems(job.cfg, job.choices)
+
+    return call
+
+
+@pytest.fixture
+def make_run(workplace: Path) -> Callable[..., Path]:
+    """Write the records of a run, without training one: `make_run("loss=mbls", changes={"model.norm": "batch"})`.
+
+    `changes` sets values of its configuration by dotted key; None drops the key.
+    """
+
+    def call(*words: str, name: str = "run", state: str = "done", changes: dict[str, Any] | None = None) -> Path:
+        job = compose_config(["data=phantom", *words])
+        config = OmegaConf.create(OmegaConf.to_container(job.cfg, resolve=True))
+        for key, value in (changes or {}).items():
+            OmegaConf.update(config, key, value, force_add=True)
+            if value is None:
+                parent, _, last = key.rpartition(".")
+                del OmegaConf.select(config, parent)[last]
+        folder = workplace / name
+        folder.mkdir()
+        parts = {"train": ["p1", "p2"], "val": ["p3"], "test": ["p4", "p5"]}
+        cases = {f"{p}_{f}": [p, f"hash-{p}-{f}"] for part in parts.values() for p in part for f in ("ED", "ES")}
+        (folder / "config.yaml").write_text(OmegaConf.to_yaml(config))
+        (folder / "best.pt").write_bytes(b"best")
+        (folder / "last.pt").write_bytes(b"last")
+        write_json(folder / "data.json", {"fingerprint": "f", **parts})
+        write_json(folder / "cases.json", cases)
+        write_json(folder / "claim.json", {"seed": int(config.seed)})
+        write_json(folder / "status.json", {"state": state, "epoch": 3} if state == "done" else {"state": state})
+        if state == "done":
+            record = {"choices": job.choices, "config": OmegaConf.to_container(config), "history": [{}, {}, {}]}
+            write_json(folder / "run.json", {**record, "best_epoch": 2, "split": {"name": "random-0", **parts}})
+        return folder
 
     return call

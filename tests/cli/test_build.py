@@ -8,9 +8,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+import mlseg.cli.build as build_module
 from mlseg.checks import ConfigError
 from mlseg.cli.build import build, build_data, build_optimizer, build_protocols
 from mlseg.data.phantom import write_phantom_acdc
+from mlseg.engine.device import choose_compute
+from mlseg.engine.settings import TrainerSettings
 
 
 def test_a_component_gets_its_arguments(compose) -> None:
@@ -64,3 +67,24 @@ def test_only_the_subjects_of_the_split_are_prepared(compose, tmp_path: Path) ->
     assert {case.subject_id for case in data.train} == {"patient001", "patient002"}
     assert data.facts()["test"] == ["patient004"]
     assert len(list((tmp_path / "cache").glob("*/patient*"))) == 8
+
+
+def test_without_validation_cases_the_last_epoch_is_the_best(compose, capsys) -> None:
+    cfg = compose("data.split_fractions=[0.8,0,0.2]").cfg
+    assert build_module.settle_checkpoint_score(cfg, 3) is cfg
+    settled = build_module.settle_checkpoint_score(cfg, 0)
+    assert (cfg.evaluation.checkpoint_score, settled.evaluation.checkpoint_score) == ("dice", "last")
+    assert "no validation subjects" in capsys.readouterr().out
+
+
+def test_slices_or_patches(compose, tmp_path: Path) -> None:
+    root = write_phantom_acdc(tmp_path / "phantom", subjects=5, shape=(3, 24, 20))
+    paths = (f"data.root={root}", f"data.cache_dir={tmp_path}", "data.split=random", "data.workers=1")
+    compute = choose_compute(TrainerSettings(device="cpu", amp="off"))
+    shapes = {}
+    for dims, crop in ((2, "[16,16]"), (3, "[2,16,16]")):
+        cfg = compose(*paths, f"data.dims={dims}", f"data.crop={crop}", "augment=light").cfg
+        loader = build_module.build_loader(cfg, build_data(cfg).train, compute)
+        shapes[dims] = next(loader.epoch(0))["image"].shape
+        assert loader.augment.strengths["rotation_deg"] == 15
+    assert (shapes[2], shapes[3]) == ((4, 1, 16, 16), (4, 1, 2, 16, 16))

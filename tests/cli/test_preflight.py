@@ -18,7 +18,7 @@ def problems(problems_of):
 
 WHOLE = "must be a whole number"
 CROP = "data.crop: must be two whole numbers of at least 1"
-SHARES = "data.split_fractions: must be three shares above 0 that add up to 1"
+SHARES = "data.split_fractions: must be three shares that add up to 1, above 0 but for the second (validation)"
 RISING = "data.clip_percentiles: must be two rising numbers within 0 and 100"
 DEVICE = "trainer.device: must be auto, cpu, cuda or cuda:<number>"
 # One word of a command line with loss=mbls -> the problem.
@@ -53,7 +53,7 @@ CASES = {
     "data.residency=gpu": "data.residency: must be one of auto, device, memory, disk, got 'gpu'.",
     "data.workers=0": f"data.workers: {WHOLE} of at least 1 or null, got 0.",
     "data.split_fractions=[0.5,0.5]": f"{SHARES}, got [0.5,0.5].",
-    "data.split_fractions=[0.9,0.0,0.1]": f"{SHARES}, got [0.9,0.0,0.1].",
+    "data.split_fractions=[0.9,0.1,0.0]": f"{SHARES}, got [0.9,0.1,0.0].",
     "data.split_fractions=[0.7,0.2,0.2]": f"{SHARES}, got [0.7,0.2,0.2].",
     "data.split_seed=x": f"data.split_seed: {WHOLE}, got 'x'.",
     "data.clip_percentiles=[99,1]": f"{RISING}, got [99,1].",

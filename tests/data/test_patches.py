@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mlseg.checks import ConfigError
+from mlseg.data.framing import pad_volume
 from mlseg.data.patches import PatchLoader, choose_place
 from mlseg.data.preprocess import draw_landmarks
 from mlseg.types import PreparedCase
@@ -121,9 +122,19 @@ def test_a_case_smaller_than_the_patch_is_padded() -> None:
     assert image.shape == (2, 16, 24, 8)
     # Twelve of sixteen slices and twenty of twenty-four rows, in the middle.
     assert (target[:2] == 0).all()
-    assert (image[:, :2] == float(case.image.min())).all()
+    for channel in range(2):
+        assert (image[channel, :2] == float(case.image[:, channel].min())).all()
     inside = image[1, 2:14, 2:22]
     assert np.isin(inside.numpy(), case.image[:, 1]).all()
+
+
+def test_padding_is_the_same_as_when_the_network_is_judged() -> None:
+    case = make_case(0)
+    (batch,) = build_loader([case], crop=(15, 25, 19), patches_per_case=1).epoch(0)
+    padded, (d, h, w) = pad_volume(case.image, (15, 25, 19))
+    np.testing.assert_array_equal(batch["image"][0].numpy(), padded.transpose(1, 0, 2, 3))
+    np.testing.assert_array_equal(padded[d, :, h, w], case.image)
+    assert pad_volume(case.image, (3, 20, 18))[0] is case.image
 
 
 def test_a_case_without_foreground_has_free_patches() -> None:

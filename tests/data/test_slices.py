@@ -13,7 +13,8 @@ from mlseg.checks import ConfigError
 from mlseg.data.acdc import ACDCSource
 from mlseg.data.augment import Augmentation
 from mlseg.data.cache import PreparedSet, prepare_cases
-from mlseg.data.preprocess import Preprocessing, crop_or_pad
+from mlseg.data.framing import crop_or_pad
+from mlseg.data.preprocess import Preprocessing
 from mlseg.data.slices import SliceLoader
 from mlseg.types import SegBatch
 

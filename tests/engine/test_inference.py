@@ -109,3 +109,38 @@ def test_volumes_are_seen_in_windows_whatever_their_size(depth: int, grid: str) 
     torch.testing.assert_close(prediction.probs[1], expected, rtol=1e-5, atol=1e-6)
     assert torch.equal(prediction.target, torch.from_numpy(case.target))
     assert inference.crop_image(case).shape == case.image.shape
+
+
+class Framed(nn.Module):
+    """Logits that tell how large and how dark the frame is that the network was shown."""
+
+    stride = (1, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        assert tuple(image.shape[-2:]) == (16, 24)
+        corner = image[..., :1, :1]
+        return torch.cat([torch.zeros_like(image), image - corner], dim=1)
+
+
+@pytest.mark.parametrize("mode", ["full", "window"])
+def test_an_image_smaller_than_the_crop_is_framed_as_in_training(mode: str) -> None:
+    case = make_case((9, 13))
+    inference = Inference(compute=COMPUTE, crop=(16, 24), mode=mode, batch_size=2)  # type: ignore[arg-type]
+    native = inference.predict(Framed(), case, grid="native").probs
+    crop = inference.predict(Framed(), case, grid="crop").probs
+    assert native is not None
+    assert crop is not None
+    assert native.shape == (2, 5, 9, 13)
+    # The training crop pads with the minimum of the slice, so its corner is that, and the image lies in the middle.
+    torch.testing.assert_close(native, crop[:, :, 3:12, 5:18])
+    low = torch.from_numpy(case.image[:, 0].min(axis=(1, 2)))
+    expected = torch.sigmoid(torch.from_numpy(case.image[:, 0]) - low[:, None, None])
+    torch.testing.assert_close(native[1], expected)
+
+
+def test_an_image_smaller_along_one_axis_only() -> None:
+    case = make_case((9, 40))
+    inference = Inference(compute=COMPUTE, crop=(16, 16), batch_size=2)
+    prediction = inference.predict(Pointwise(), case, grid="native")
+    assert prediction.probs is not None
+    torch.testing.assert_close(prediction.probs[1], torch.sigmoid(4 * torch.from_numpy(case.image[:, 0])))
