@@ -78,7 +78,7 @@ def test_without_validation_cases_the_last_epoch_is_the_best(compose, capsys) ->
 
 
 def test_slices_or_patches(compose, tmp_path: Path) -> None:
-    root = write_phantom_acdc(tmp_path / "phantom", subjects=5, shape=(3, 24, 20))
+    root = write_phantom_acdc(tmp_path / "phantom", subjects=5, shape=(3, 40, 36))
     paths = (f"data.root={root}", f"data.cache_dir={tmp_path}", "data.split=random", "data.workers=1")
     compute = choose_compute(TrainerSettings(device="cpu", amp="off"))
     shapes = {}
