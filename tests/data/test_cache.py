@@ -235,3 +235,14 @@ def test_real_acdc_is_prepared_and_found_again(realdata_dir: Path, tmp_path: Pat
         assert set(np.unique(case.target)) == {0, 1, 2, 3}
         assert abs(case.spacing_mm[1] - 1.4) < 0.01
         assert case.native_target.shape[0] == case.image.shape[0]
+
+
+def test_contents_are_those_of_the_files_whatever_the_settings_and_the_place(
+    acdc_root: Path, acdc_copy: Path, tmp_path: Path, change_volume: Callable[..., None]
+) -> None:
+    contents = prepare(acdc_root, tmp_path / "cache").contents
+    assert len(contents) == len(set(contents.values())) == 10
+    assert prepare(acdc_copy, tmp_path / "other", spacing_mm=(3.0, 3.0)).contents == contents
+    change_volume(acdc_copy / "training/patient001/patient001_frame01_gt.nii.gz", lambda array: 0 * array)
+    changed = prepare(acdc_copy, tmp_path / "cache").contents
+    assert {case for case in contents if changed[case] != contents[case]} == {"patient001_frame01"}
