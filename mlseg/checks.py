@@ -5,10 +5,20 @@ This module imports nothing heavy, so a mistake in a configuration is reported b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from mlseg.rules import COUNT as COUNT
+from mlseg.rules import FRACTION as FRACTION
+from mlseg.rules import NON_NEGATIVE as NON_NEGATIVE
+from mlseg.rules import POSITIVE as POSITIVE
+from mlseg.rules import WHOLE as WHOLE
+from mlseg.rules import DivisorOf as DivisorOf
+from mlseg.rules import Each as Each
+from mlseg.rules import OneOf as OneOf
+from mlseg.rules import Range as Range
+from mlseg.rules import Rule as Rule
+from mlseg.rules import Subset as Subset
 
 
 class MlsegError(ValueError):
@@ -25,113 +35,6 @@ class DataError(MlsegError):
 
 class RunError(MlsegError):
     """A run directory or a checkpoint that cannot be used, or a training that had to stop."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Range:
-    """The numbers that one argument may take.
-
-    Args:
-        low, high: bounds; None leaves a side open.
-        open_low, open_high: True excludes the bound itself.
-        integer: True asks for a whole number.
-        optional: True accepts None.
-    """
-
-    low: float | None = None
-    high: float | None = None
-    open_low: bool = False
-    open_high: bool = False
-    integer: bool = False
-    optional: bool = False
-
-    def __str__(self) -> str:
-        kind = "a whole number" if self.integer else "a number"
-        low, high = self.low, self.high
-        if low is not None and high is not None:
-            left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
-            text = f"{kind} in {left}{low:g}, {high:g}{right}"
-        elif low is not None:
-            text = f"{kind} {'above' if self.open_low else 'of at least'} {low:g}"
-        elif high is not None:
-            text = f"{kind} {'below' if self.open_high else 'of at most'} {high:g}"
-        else:
-            text = kind
-        return f"{text} or null" if self.optional else text
-
-    def accepts(self, value: Any) -> bool:
-        """True if `value` is a finite number inside the range (or None where that is allowed)."""
-        if value is None:
-            return self.optional
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            return False
-        if self.integer and value != int(value):
-            return False
-        if self.low is not None and (value < self.low or (self.open_low and value == self.low)):
-            return False
-        return not (self.high is not None and (value > self.high or (self.open_high and value == self.high)))
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """The words that one argument may be; `optional` accepts None too."""
-
-    words: tuple[str | int | bool, ...]
-    optional: bool = False
-
-    def __str__(self) -> str:
-        words = f"{'one of ' if len(self.words) > 1 else ''}{', '.join(map(str, self.words))}"
-        return f"{words} or null" if self.optional else words
-
-    def accepts(self, value: Any) -> bool:
-        """True if `value` is one of the words (or None where that is allowed)."""
-        return value in self.words or (value is None and self.optional)
-
-
-@dataclass(frozen=True)
-class Subset:
-    """A list, possibly empty, of different words out of some."""
-
-    words: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"a list out of {', '.join(self.words)}"
-
-    def accepts(self, value: Any) -> bool:
-        """True if `value` is such a list."""
-        is_list = isinstance(value, Sequence) and not isinstance(value, str)
-        return is_list and len(set(value)) == len(value) and set(value) <= set(self.words)
-
-
-@dataclass(frozen=True)
-class Each:
-    """A list, not empty, whose every entry keeps to one range."""
-
-    entry: Range
-
-    def __str__(self) -> str:
-        return f"a list with each entry {self.entry}"
-
-    def accepts(self, value: Any) -> bool:
-        """True if `value` is such a list."""
-        return isinstance(value, Sequence) and len(value) > 0 and all(self.entry.accepts(item) for item in value)
-
-
-@dataclass(frozen=True)
-class DivisorOf:
-    """The whole numbers that divide another."""
-
-    whole: int
-
-    def __str__(self) -> str:
-        return f"a divisor of {self.whole}"
-
-    def accepts(self, value: Any) -> bool:
-        """True if `value` is a whole number that divides it."""
-        return Range(low=1, integer=True).accepts(value) and self.whole % value == 0
-
-
-Rule = Range | OneOf | Subset | Each | DivisorOf
 
 
 def describe_problem(owner: str, argument: str, value: Any, rule: Rule) -> str | None:
@@ -181,27 +84,23 @@ def find_merged_problems(merged: Any, labels: Sequence[str]) -> list[str]:
 
     Example:
         >>> find_merged_problems({"WT": ["ED", "oedema"]}, ["background", "ED"])
-        ['must be different classes out of ED, got WT: ED, oedema. Correct data.merged_labels.']
+        ['must be lists of different classes out of ED, got WT: ED, oedema. Correct data.merged_labels.']
     """
     foreground = ", ".join(labels[1:])
     if not isinstance(merged, Mapping) or not merged:
         return [f"must map names to classes out of {foreground}, got {merged!r}. Give e.g. {{all: [{foreground}]}}."]
     found = []
     for name, classes in merged.items():
-        listed = list(classes) if isinstance(classes, Sequence) and not isinstance(classes, str) else [classes]
-        if not listed or len(set(listed)) < len(listed) or not set(listed) <= set(labels[1:]):
+        is_list = isinstance(classes, Sequence) and not isinstance(classes, str)
+        listed = list(classes) if is_list else [classes]
+        if not is_list or not listed or len(set(listed)) < len(listed) or not set(listed) <= set(labels[1:]):
             shown = ", ".join(map(str, listed)) or "none"
             found.append(
-                f"must be different classes out of {foreground}, got {name}: {shown}. Correct data.merged_labels."
+                f"must be lists of different classes out of {foreground}, got {name}: {shown}. Correct data.merged_labels."
             )
     return found
 
 
-NON_NEGATIVE = Range(low=0)
-POSITIVE = Range(low=0, open_low=True)
-COUNT = Range(low=1, integer=True)
-FRACTION = Range(low=0, high=1)
-WHOLE = Range(integer=True)
 ONLY_2D = OneOf((2,))
 NETWORK: dict[str, Rule] = {"in_channels": COUNT, "num_classes": Range(low=2, integer=True)}
 
@@ -219,7 +118,7 @@ RANGES: dict[str, dict[str, Rule]] = {
     "mlseg.losses.mbls.MbLSLoss": {"margin": NON_NEGATIVE, "alpha": NON_NEGATIVE, "ignore_index": WHOLE},
     "mlseg.losses.mbls_l2.MbLSL2Loss": {"margin": NON_NEGATIVE, "alpha": NON_NEGATIVE, "ignore_index": WHOLE},
     "mlseg.losses.ecp.ECPLoss": {"alpha": NON_NEGATIVE, "ignore_index": WHOLE},
-    "mlseg.losses.flsd.FLSDLoss": {name: NON_NEGATIVE for name in ("gamma_low", "gamma_high")}
+    "mlseg.losses.flsd.FLSDLoss": dict.fromkeys(("gamma_low", "gamma_high"), NON_NEGATIVE)
     | {"threshold": FRACTION, "ignore_index": WHOLE},
     "mlseg.losses.svls.SVLSLoss": {"sigma": Range(low=0.3), "ignore_index": WHOLE},
     "mlseg.losses.nacl.NACLLoss": {"alpha": NON_NEGATIVE, "norm": OneOf(("l1", "l2")), "ignore_index": WHOLE},
