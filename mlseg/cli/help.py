@@ -8,6 +8,30 @@ from mlseg.cli.compose import find_config_dir, read_yaml
 
 ABOUT = {
     "train": "trains a segmentation network, then judges its best checkpoint on the test split.",
+    "evaluate": "judges a run again: other subjects, protocol or weights. Its first results are left as they are.",
+    "doctor": "tells whether a data set is all right, and what a training will need. Changes nothing.",
+}
+# What must be given.
+NEEDED = {"evaluate": "run=DIR "}
+SETTINGS = {
+    "evaluate": (
+        ("run=DIR", "the directory of the run, whose own settings are the base"),
+        ("part=test", "test, val or train"),
+        ("split=null", "null: as the run recorded it; or a split file, random, kfold, loso;"),
+        ("", "unseen: all on disk that the run was neither trained on nor validated with"),
+        ("checkpoint=best", "best, last, or the path of a checkpoint"),
+        ("evaluation.<setting>=", "changes that one, e.g. evaluation.default.bins=20"),
+        ("data.root=", "where the data is now; likewise data.cache_dir=, trainer.device="),
+        ("name=, output=", "the folder's name below DIR/evaluations, or another folder"),
+        ("allow_seen_subjects=true", "judge subjects that the run was trained on or validated with"),
+        ("allow_changed_data=true", "judge files that the run knew with another content"),
+    ),
+    "doctor": (
+        ("data.root=DIR", "where the data set lies"),
+        ("data.<setting>=", "as for a training: data.split=, data.crop=, data.source.subject_pattern=, ..."),
+        ("data.workers=4", "processes that read; all cores if it is left out"),
+        ("--json", "print one JSON object and nothing else"),
+    ),
 }
 EXAMPLES = {
     "train": (
@@ -17,10 +41,31 @@ EXAMPLES = {
         ("-m loss=mbls loss.margin=3,5,8,10", "a sweep; a stopped one goes on where it was"),
         ("--cfg job loss=mbls", "every setting with its value, nothing is run"),
     ),
+    "evaluate": (
+        ("run=DIR part=val", "the validation part"),
+        ("run=DIR checkpoint=last evaluation=paper", "the last epoch, under the authors' definitions first"),
+        ("run=DIR evaluation.default.bins=20", "ECE with 20 bins"),
+        ("run=DIR split=unseen data.root=/my/other/ACDC", "all new subjects of another folder"),
+        ("-m run=DIR1,DIR2 part=val", "several runs"),
+        ("--cfg job run=DIR", "every setting with its value, nothing is run"),
+    ),
+    "doctor": (
+        ("data=acdc data.root=/my/ACDC", "your ACDC under its usual split"),
+        ("data=msd data.root=/my/Task04_Hippocampus", "classes and channels from its dataset.json"),
+        ("data=brats data.split=kfold data.fold=2", "the subjects of one fold"),
+        ("data=acdc --json > report.json", "for a program"),
+    ),
 }
 RESULTS = {
     "train": "outputs/<data>/<model>/<loss>/<what differs>/seed<k>: scores.csv, run.json, checkpoints, TensorBoard.\n"
     "The same command goes on where it was, or says that it is done.",
+    "evaluate": "DIR/evaluations/<what differs from the run's own>: scores.csv, summary.md, run.json, figures.\n"
+    "The same command gives the same scores.",
+    "doctor": "layout, counts, grids, classes, split, disk and memory, then what is wrong.\n"
+    "Exit status: 0 without problems (warnings are none), 1 with, 2 for a mistake in the command.\n"
+    "--json has the keys version, data, name, root; layout, cases, cases_read, subjects, frames, groups, channels,\n"
+    "classes, shape, spacing_mm, orientations, corner_distance_mm, split, needs; problems and warnings (kind, text,\n"
+    "cases); seconds, processes; case_list. Axes are (d, h, w), sizes in bytes; what is not known is null.",
 }
 OPTIONS = (
     ("-m", "run every combination of values separated by commas"),
@@ -43,14 +88,15 @@ def format_help(prog: str, config_name: str, *, typed: str = "") -> str:
     folder = find_config_dir()
     lines = [f"{prog} {ABOUT[config_name]}" if config_name in ABOUT else prog, ""]
     lines += [
-        f"usage: {typed} [-m] [group=choice ...] [setting=value ...]",
+        f"usage: {typed} [-m] {NEEDED.get(config_name, '')}[group=choice ...] [setting=value ...]",
         "",
-        "Groups and choices (* is the default):",
     ]
     standard = _read_defaults(folder / f"{config_name}.yaml")
+    lines += ["Groups and choices (* is the default):" if any(standard.values()) else "Groups and choices:"]
     for group, choice in standard.items():
         names = sorted(path.stem for path in (folder / group).glob("*.yaml"))
         lines.append(f"  {group:<12}{', '.join(f'*{name}' if name == choice else name for name in names)}")
+    lines += ["", "Settings:", *_align(SETTINGS[config_name])] if config_name in SETTINGS else []
     examples = EXAMPLES.get(config_name, ())
     lines += ["", "Examples:", *_align([(f"{typed} {words}", what) for words, what in examples])] if examples else []
     lines += ["", "Options:", *_align(OPTIONS)]
