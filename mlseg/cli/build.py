@@ -16,6 +16,7 @@ from mlseg.checks import ConfigError, MlsegError
 if TYPE_CHECKING:
     from mlseg.data.cache import PreparedSet
     from mlseg.data.patches import PatchLoader
+    from mlseg.data.preprocess import Preprocessing
     from mlseg.data.slices import SliceLoader
     from mlseg.data.splits import Split
     from mlseg.engine.device import Compute
@@ -94,16 +95,21 @@ def build_data(cfg: DictConfig) -> Data:
 def prepare(cfg: DictConfig, source: CaseSource, files: Sequence[CaseFiles], *, subjects: Set[str]) -> PreparedSet:
     """Check and prepare the cases of some subjects, in the order of `files`."""
     from mlseg.data.cache import prepare_cases
+
+    wanted = [case for case in files if case.subject_id in subjects]
+    place, workers = Path(cfg.data.cache_dir), cfg.data.workers
+    return prepare_cases(source, wanted, build_preprocessing(cfg.data), cache_dir=place, workers=workers)
+
+
+def build_preprocessing(data: DictConfig) -> Preprocessing:
+    """What is done to every case, from the part `data` of a configuration; older ones lack some of its keys."""
     from mlseg.data.preprocess import Preprocessing
 
-    data = cfg.data
-    preprocessing = Preprocessing(
+    return Preprocessing(
         clip_percentiles=tuple(data.clip_percentiles),
         spacing_mm=None if data.spacing_mm is None else tuple(data.spacing_mm),
         normalise_over=data.get("normalise_over", "volume"),
     )
-    wanted = [case for case in files if case.subject_id in subjects]
-    return prepare_cases(source, wanted, preprocessing, cache_dir=Path(data.cache_dir), workers=data.workers)
 
 
 def build_loader(cfg: DictConfig, cases: PreparedSet, compute: Compute) -> SliceLoader | PatchLoader:

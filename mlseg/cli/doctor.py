@@ -159,16 +159,14 @@ def _resolve_split(data: DictConfig, files: Sequence[CaseFiles]) -> tuple[Split 
 
 def _inspect(data: DictConfig, source: CaseSource, files: Sequence[CaseFiles]) -> tuple[list[CaseFacts], int]:
     """The facts of all cases, and how many processes found them."""
+    from mlseg.cli.build import build_preprocessing
     from mlseg.data.inspection import Inspector, count_processes, inspect_cases
-    from mlseg.data.preprocess import Preprocessing
 
-    preprocessing = Preprocessing(
-        clip_percentiles=tuple(data.clip_percentiles),
-        spacing_mm=None if data.spacing_mm is None else tuple(data.spacing_mm),
-        normalise_over=data.get("normalise_over", "volume"),
-    )
     inspector = Inspector(
-        source=source, preprocessing=preprocessing, crop=tuple(data.crop), skip_blank=data.get("skip_blank", False)
+        source=source,
+        preprocessing=build_preprocessing(data),
+        crop=tuple(data.crop),
+        skip_blank=data.get("skip_blank", False),
     )
     return inspect_cases(inspector, files, workers=data.workers), count_processes(data.workers, len(files))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlseg.checks import DataError
 from mlseg.data.label_map import count_values, describe_label_map, map_labels
-from mlseg.data.nifti import NATIVE, Volume, read_channels, read_volume
+from mlseg.data.nifti import NATIVE, Volume, orientation_steps, read_channels, read_volume
 from mlseg.types import Case, CaseFiles
 
 # Two grids are the same if no corner of the volume is further apart than this; headers carry rounding errors only.
@@ -116,7 +116,13 @@ def _grid_problems(path: Path, volume: Volume, reference: Volume) -> list[str]:
             f"{path}: shape must be that of the image, {reference.array.shape[-3:]} (d,h,w), got {shape}. "
             "Export both on one grid."
         ]
-    corners = np.array([(i, j, k, 1) for i in (0, w - 1) for j in (0, h - 1) for k in (0, d - 1)], dtype=np.float64)
+    # The affines are those of the stored grid, whose axes may have been put in another order.
+    axes, _ = orientation_steps(volume.affine, volume.orientation)
+    stored = [0, 0, 0]
+    for axis, size in zip(axes, (w, h, d), strict=True):
+        stored[axis] = size
+    ends = [(0, size - 1) for size in stored]
+    corners = np.array([(i, j, k, 1) for i in ends[0] for j in ends[1] for k in ends[2]], dtype=np.float64)
     apart = float(np.linalg.norm((corners @ (volume.affine - reference.affine).T)[:, :3], axis=1).max())
     if apart > GRID_TOLERANCE_MM:
         return [

@@ -18,8 +18,8 @@ IMAGE = "training/patient001/patient001_frame01.nii.gz"
 TARGET = "training/patient001/patient001_frame01_gt.nii.gz"
 
 
-def read_first(root: Path) -> Case:
-    source = ACDCSource(root)
+def read_first(root: Path, orientation: str = "native") -> Case:
+    source = ACDCSource(root, orientation=orientation)
     return source.read_case(source.list_cases()[0])
 
 
@@ -97,6 +97,20 @@ def test_affines_must_agree(acdc_copy: Path, change_volume: Callable[..., None])
     change_volume(acdc_copy / TARGET, affine=shift(1.0))
     with pytest.raises(DataError, match=rf"{TARGET}: affine must be that of the image .*got 1 mm"):
         read_first(acdc_copy)
+
+
+@pytest.mark.parametrize("orientation", ["native", "RAS", "SPL", "ASR"])
+def test_corners_are_those_of_the_stored_grid(
+    acdc_copy: Path, change_volume: Callable[..., None], orientation: str
+) -> None:
+    def stretch(affine: np.ndarray) -> np.ndarray:
+        affine[:3, 0] *= 1 + 0.01
+        return affine
+
+    width_mm = read_first(acdc_copy).spacing_mm[2] * (read_first(acdc_copy).target.shape[2] - 1)
+    change_volume(acdc_copy / TARGET, affine=stretch)
+    with pytest.raises(DataError, match=rf"got {0.01 * width_mm:.3g} mm between corners"):
+        read_first(acdc_copy, orientation)
 
 
 def test_a_rotated_reference_is_refused_though_its_origin_agrees(
