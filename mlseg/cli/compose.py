@@ -33,12 +33,14 @@ class Composition:
         choices: the choice of each group, e.g. {"loss": "mbls"}; groups without one are left out.
         tree: `cfg` as plain dicts, interpolations as they are written.
         multirun: True if the configuration itself asks for a sweep.
+        groups: the groups that have a place in it, chosen from or left empty.
     """
 
     cfg: DictConfig
     choices: dict[str, str]
     tree: dict[str, Any]
     multirun: bool
+    groups: tuple[str, ...]
 
 
 def find_config_dir() -> Path:
@@ -104,11 +106,13 @@ def _compose(overrides: tuple[str, ...], config_name: str, dirs: tuple[Path, ...
     with nullcontext() if running else initialize_config_dir(str(find_config_dir()), version_base=HYDRA_VERSION):
         cfg = compose(config_name, list(overrides), return_hydra_config=True)
     choices, mode = read_choices(cfg.hydra.runtime.choices), cfg.hydra.mode
+    groups = tuple(str(group) for group in cfg.hydra.runtime.choices if not str(group).startswith("hydra/"))
     with open_dict(cfg):
         del cfg["hydra"]
     tree = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(tree, dict)
-    return Composition(cfg=cfg, choices=choices, tree=tree, multirun=mode == RunMode.MULTIRUN)  # type: ignore[arg-type]
+    multirun = mode == RunMode.MULTIRUN
+    return Composition(cfg=cfg, choices=choices, tree=tree, multirun=multirun, groups=groups)  # type: ignore[arg-type]
 
 
 def read_choices(choices: Mapping[str, Any]) -> dict[str, str]:

@@ -92,10 +92,9 @@ def find_config_problems(cfg: DictConfig, choices: Mapping[str, str] | None = No
 
 
 def drop_echoes(problems: list[str], written: Mapping[str, Any], unknown: Sequence[str]) -> list[str]:
-    """One problem a setting, the first that was found, and none for a mere reference to a setting that has one.
+    """One problem `<key>: ...` a setting, the first found, and none for a mere reference to a setting that has one.
 
     Args:
-        problems: `<key>: ...`.
         written: the flat configuration with references as they are written.
         unknown: settings that the data set should have told; why it did not is a problem of its own.
     """
@@ -225,8 +224,7 @@ def find_evaluation_problems(tree: dict[str, Any]) -> Iterator[str]:
         yield _state("evaluation.protocols", rule, names, f"Give evaluation.protocols=[{','.join(known)}].")
         return
     if "merged" in names:
-        labels = tree["data"].get("source", {}).get("labels")
-        merged = evaluation.get("merged", {}).get("merged")
+        labels, merged = tree["data"].get("source", {}).get("labels"), evaluation.get("merged", {}).get("merged")
         for problem in find_merged_problems(merged, labels) if isinstance(labels, list) else ():
             yield f"data.merged_labels: {problem}"
     for name in names:

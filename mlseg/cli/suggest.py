@@ -43,7 +43,7 @@ def expand_jobs(command: Command) -> list[tuple[str, ...]]:
     Raises:
         ConfigError: words that cannot be read, or several values without -m.
     """
-    overrides = [_parse(word) for word in command.words]
+    overrides = [parse_word(word) for word in command.words]
     if not command.multirun:
         problems = [_describe_sweep(o, command) for o in overrides if o.is_sweep_override()]
         if problems:
@@ -60,8 +60,9 @@ def check_words(command: Command, jobs: Sequence[tuple[str, ...]]) -> None:
     Raises:
         ConfigError: one line per mistake.
     """
-    parsed = [[_parse(word) for word in job] for job in jobs]
-    groups = list_groups()
+    parsed = [[parse_word(word) for word in job] for job in jobs]
+    base = compose_config([], config_name=command.config_name)
+    groups = [group for group in list_groups() if group in base.groups]
     choices = _unique(o for job in parsed for o in job if o.key_or_group in groups and o.package is None)
     problems = [problem for problem in map(_describe_choice, choices) if problem]
     # Without the right choices it cannot be said which settings there are.
@@ -81,7 +82,8 @@ def suggest(word: str, candidates: Iterable[str]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def _parse(word: str) -> Override:
+def parse_word(word: str) -> Override:
+    """One word of a command line as Hydra reads it. Raises ConfigError if it cannot."""
     try:
         return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides([word])[0]
     except HydraException as error:
@@ -158,9 +160,9 @@ def _describe_mismatch(
     key: str, lacking: Sequence[Sequence[Override]], having: Sequence[Sequence[Override]], command: Command
 ) -> str:
     """A sweep over choices of which only some have the setting: which, and what to type instead."""
-    setting = next(word for word in command.words if _parse(word).key_or_group == key)
+    setting = next(word for word in command.words if parse_word(word).key_or_group == key)
     for word in command.words:
-        group = _parse(word).key_or_group
+        group = parse_word(word).key_or_group
         without, with_it = (_values_of(group, jobs) for jobs in (lacking, having))
         if without and with_it and not set(without) & set(with_it):
             rest = [other for other in command.words if other not in (word, setting)]
@@ -178,7 +180,7 @@ def _values_of(group: str, jobs: Sequence[Sequence[Override]]) -> list[str]:
 
 
 def _join_command(typed: str, words: Sequence[str]) -> str:
-    sweep = any(_parse(word).is_sweep_override() for word in words)
+    sweep = any(parse_word(word).is_sweep_override() for word in words)
     return f"{typed} {shlex.join([*(['-m'] if sweep else []), *words])}"
 
 
@@ -187,7 +189,7 @@ def _describe_unknown(key: str, base: Composition, groups: list[str]) -> str:
     group, present = key.split(".", 1)[0], flatten(base.tree)
     if group not in groups:
         return _describe_nameless(key, base, groups)
-    what = f"{key}: {group}={base.choices.get(group, 'null')} has no such setting."
+    what = f"{key}: {f'{group}={base.choices[group]}' if group in base.choices else group} has no such setting."
     elsewhere = {c: read_choice_keys(group, c) for c in list_choices(group) if c != base.choices.get(group)}
     owners = [choice for choice, keys in elsewhere.items() if key in keys]
     if owners:
@@ -219,10 +221,12 @@ def _describe_nameless(key: str, base: Composition, groups: list[str]) -> str:
 
 
 def _find_near_end(key: str, names: Iterable[str]) -> str | None:
-    """The nearest name by its last part: the rest of it is the same for all and would make all look near."""
-    by_end = {name.rsplit(".", 1)[-1]: name for name in names}
+    """The nearest name by its last part, and of several with that part the nearest by the rest, which is much alike."""
+    by_end: dict[str, list[str]] = {}
+    for name in names:
+        by_end.setdefault(name.rsplit(".", 1)[-1], []).append(name)
     near = get_close_matches(key.rsplit(".", 1)[-1], list(by_end), n=1, cutoff=CLOSE)
-    return by_end[near[0]] if near else None
+    return get_close_matches(key, by_end[near[0]], n=1, cutoff=0)[0] if near else None
 
 
 def _look_up(tree: Any, key: str) -> tuple[bool, Any]:

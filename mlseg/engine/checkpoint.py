@@ -38,8 +38,12 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error  # so torch reports a full disk
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path, *, remedy: str = "Restore it, or move it away to start anew.") -> dict[str, Any]:
     """Read a checkpoint onto the CPU without executing code from it.
+
+    Args:
+        path: the file.
+        remedy: what to do if it is none, for the error.
 
     Raises:
         RunError: the file is damaged, holds objects other than tensors and plain types, or is of another version.
@@ -48,11 +52,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunError(
-            f"{path}: not a readable checkpoint ({reason[:120]}). Restore it, or move it away to start anew."
-        ) from error
+        raise RunError(f"{path}: not a readable checkpoint ({reason[:120]}). {remedy}") from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
-        raise RunError(f"{path}: not a checkpoint of this version of mlseg. Move it away to start anew.")
+        raise RunError(f"{path}: not a checkpoint of this version of mlseg. {remedy}")
     return state
 
 

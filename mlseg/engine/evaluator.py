@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ from mlseg.metrics.view import build_view
 from mlseg.records import Score, write_scores
 from mlseg.types import CasePrediction, CaseSet, EvaluationProtocol, PreparedCase
 
+RESTART = "Restore it, or move last.pt away to start anew."
+
 
 def load_best(network: nn.Module, run: RunDirectory, *, epoch: int) -> None:
     """Put the weights of best.pt into the network.
@@ -39,24 +42,36 @@ def load_best(network: nn.Module, run: RunDirectory, *, epoch: int) -> None:
             "Use evaluation.checkpoint_score=last, or a split whose validation subjects have foreground."
         )
     if not run.best.exists():
-        raise RunError(
-            f"{run.best}: not there, though the run wrote it. Restore it, or move last.pt away to start anew."
-        )
-    state = load_checkpoint(run.best)
-    if state.get("epoch") != epoch:
-        raise RunError(
-            f"{run.best}: must be from epoch {epoch}, got {state.get('epoch')}. "
-            "Restore it, or move last.pt away to start anew."
-        )
+        raise RunError(f"{run.best}: not there, though the run wrote it. {RESTART}")
+    load_weights(network, run.best, epoch=epoch)
+
+
+def load_weights(network: nn.Module, path: Path, *, epoch: int | None = None, remedy: str = RESTART) -> int:
+    """Put the weights of any checkpoint into the network.
+
+    Args:
+        path: best.pt, last.pt or a copy of one.
+        epoch: the epoch that it must be from; None takes any.
+        remedy: what to do if it cannot be used, for the error.
+
+    Returns:
+        The epoch that it is from.
+
+    Raises:
+        RunError: it cannot be read, is from another epoch, or does not fit.
+    """
+    state = load_checkpoint(path, remedy=remedy)
+    found = state["epoch"] if "epoch" in state else state.get("progress", {}).get("epoch")
+    if epoch is not None and found != epoch:
+        raise RunError(f"{path}: must be from epoch {epoch}, got {found}. {remedy}")
     try:
         bare_network(network).load_state_dict(state["network"])
     except torch.OutOfMemoryError:
         raise
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise RunError(
-            f"{run.best}: does not fit the network ({reason}). Evaluate with the run's own model=."
-        ) from error
+        raise RunError(f"{path}: does not fit the network ({reason}). {remedy}") from error
+    return int(found)
 
 
 def evaluate(

@@ -53,6 +53,7 @@ def print_summary(
     run_dir: Path,
     commands: Mapping[str, str],
     settings: Mapping[str, float] = SETTINGS,
+    heading: str = "Test scores",
     console: Console | None = None,
 ) -> None:
     """Print the scores of a run under each protocol, what they mean, where things are and what to type next.
@@ -63,14 +64,14 @@ def print_summary(
         run_dir: the run directory, or another judged folder; its files are listed if they exist.
         commands: what to do next (open TensorBoard among it) -> the command line that does it.
         settings: bins, tolerance_mm, boundary_mm and roi_margin_mm of the run, for the definitions.
+        heading: over each table.
         console: where to print; None prints to the terminal, or plain text of 80 columns to a pipe.
     """
     console = console or Console(highlight=False)
     for evaluation in list_evaluations(rows, headline):
         role = "headline" if evaluation == headline else "for comparison"
-        heading = Text.assemble((f"Test scores, evaluation={evaluation}", "bold cyan"), f" ({role})")
         console.print()
-        console.print(heading)
+        console.print(Text.assemble((f"{heading}, evaluation={evaluation}", "bold cyan"), f" ({role})"))
         if evaluation in PROTOCOLS:
             console.print(Text(f"{PROTOCOLS[evaluation]}.", "dim"))
         lines = build_lines(rows, evaluation, metrics=MAIN_METRICS)

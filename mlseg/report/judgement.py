@@ -32,6 +32,7 @@ class Judgement:
         labels: class names, background first.
         settings: bins, tolerance_mm, boundary_mm and roi_margin_mm, for the definitions.
         bins: protocol -> its number of confidence bins, 15 where nothing is said.
+        heading: over the tables.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Judgement:
     labels: tuple[str, ...]
     settings: Mapping[str, float] = field(default_factory=lambda: dict(SETTINGS))
     bins: Mapping[str, int] = field(default_factory=dict)
+    heading: str = "Test scores"
 
     def count_bins(self, evaluation: str) -> int:
         """The protocol's number of bins."""
@@ -78,8 +80,10 @@ def report_judgement(folder: Path, judgement: Judgement, *, commands: Mapping[st
         pooled=pooled,
         figures=figures,
         about=judgement.about,
+        title=judgement.heading,
     )
-    print_summary(rows, headline=headline, run_dir=folder, commands=commands, settings=settings)
+    heading = judgement.heading
+    print_summary(rows, headline=headline, run_dir=folder, commands=commands, settings=settings, heading=heading)
 
 
 def _read_folder_scores(folder: Path) -> list[Score]:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 import mlseg.cli.build as build_module
 from mlseg.checks import ConfigError
-from mlseg.cli.build import build, build_data, build_optimizer, build_protocols
+from mlseg.cli.build import Data, build, build_data, build_optimizer, build_protocols
 from mlseg.data.phantom import write_phantom_acdc
 from mlseg.engine.device import choose_compute
 from mlseg.engine.settings import TrainerSettings
@@ -55,6 +55,13 @@ def test_the_headline_comes_first(compose) -> None:
     assert [p.name for p in build_protocols(compose("evaluation=paper").cfg)] == ["paper", "default"]
 
 
+def frames_of(data: Data, number: int) -> list[str]:
+    """The frames of a patient, in order."""
+    parts = (data.train, data.val, data.test)
+    ids = [case.case_id for part in parts for case in part if case.subject_id == f"patient{number:03}"]
+    return [case_id.partition("_")[2] for case_id in ids]
+
+
 def test_only_the_subjects_of_the_split_are_prepared(compose, tmp_path: Path) -> None:
     root = write_phantom_acdc(tmp_path / "phantom", subjects=6, shape=(3, 32, 34))
     split = tmp_path / "split.json"
@@ -66,6 +73,9 @@ def test_only_the_subjects_of_the_split_are_prepared(compose, tmp_path: Path) ->
     assert [len(part) for part in (data.train, data.val, data.test)] == [4, 2, 2]
     assert {case.subject_id for case in data.train} == {"patient001", "patient002"}
     assert data.facts()["test"] == ["patient004"]
+    cases = data.cases()
+    assert list(cases) == [f"patient{n:03}_{frame}" for n in range(1, 5) for frame in frames_of(data, n)]
+    assert cases["patient004_frame01"] == ["patient004", data.test.contents["patient004_frame01"]]
     assert len(list((tmp_path / "cache").glob("*/patient*"))) == 8
 
 

@@ -7,7 +7,7 @@ import torch
 from mlseg.checks import RunError
 from mlseg.engine.checkpoint import save_checkpoint
 from mlseg.engine.device import choose_compute
-from mlseg.engine.evaluator import evaluate, load_best
+from mlseg.engine.evaluator import evaluate, load_best, load_weights
 from mlseg.engine.inference import Inference
 from mlseg.engine.run_directory import RunDirectory
 from mlseg.engine.settings import TrainerSettings
@@ -103,3 +103,20 @@ def test_the_best_weights_are_loaded(tmp_path: Path, tiny_network: Any, make_cas
     save_checkpoint(run.best, {"network": {"layers.0.weight": torch.zeros(1)}, "epoch": 7})
     with pytest.raises(RunError, match="does not fit the network"):
         load_best(fresh, run, epoch=7)
+
+
+def test_any_checkpoint_can_be_loaded(tmp_path: Path, tiny_network: Any) -> None:
+    trained, fresh, path = tiny_network(), tiny_network(), tmp_path / "last.pt"
+    save_checkpoint(path, {"network": trained.state_dict(), "progress": {"epoch": 9}})
+    assert load_weights(fresh, path) == 9
+    assert torch.equal(fresh.layers[0].weight, trained.layers[0].weight)
+    save_checkpoint(path, {"network": trained.state_dict(), "epoch": 4})
+    assert load_weights(fresh, path) == 4
+    with pytest.raises(RunError, match=r"last\.pt: must be from epoch 5, got 4\. Give another\."):
+        load_weights(fresh, path, epoch=5, remedy="Give another.")
+    save_checkpoint(path, {"progress": {"epoch": 9}})
+    with pytest.raises(RunError, match=r"does not fit the network .* Give another\."):
+        load_weights(fresh, path, remedy="Give another.")
+    path.write_text("")
+    with pytest.raises(RunError, match=r"not a readable checkpoint .* Give another\."):
+        load_weights(fresh, path, remedy="Give another.")

@@ -42,6 +42,15 @@ def test_scores_alone_are_enough(make_scores, tmp_path, capsys):
     assert "mlseg-score --more" in text
 
 
+def test_the_heading_says_whose_scores_they_are(make_scores, tmp_path, capsys):
+    write_scores(tmp_path / "scores.csv", make_scores())
+    report_judgement(tmp_path, make_judgement(heading="Validation scores"), commands={})
+    assert (tmp_path / "summary.md").read_text(encoding="utf-8").startswith("# Validation scores\n")
+    shown = capsys.readouterr().out
+    assert "Validation scores, evaluation=default (headline)" in shown
+    assert "Test scores" not in shown
+
+
 def test_what_is_known_is_drawn_and_named(make_scores, make_case, make_view, tmp_path, capsys):
     write_scores(tmp_path / "scores.csv", make_scores())
     cases = ("patient000_ED", "patient001_ES")
