@@ -49,6 +49,7 @@ def test_a_composition_holds_configuration_choices_and_references(workplace):
         "loss": "mbls",
         "optimizer": "adam",
         "scheduler": "step",
+        "augment": "none",
         "trainer": "default",
         "evaluation": "default",
         "experiment": "demo",

@@ -15,7 +15,7 @@ def cases():
     """Command line -> the whole message."""
     return {
         "loss=mblz": f"loss=mblz: no such choice. Did you mean mbls? {CHOICES}",
-        "loss=dice9": f"loss=dice9: no such choice. {CHOICES}",
+        "loss=qqq9": f"loss=qqq9: no such choice. {CHOICES}",
         "loss=null": f"loss=null: loss takes one choice. {CHOICES}",
         "loss=[ce,mbls]": f"loss=[ce,mbls]: loss takes one choice. {CHOICES}",
         "+loss=mbls": "+loss=mbls: loss is there already. Write loss=mbls.",

@@ -17,7 +17,7 @@ def problems(loss: object) -> list[str]:
     good = {"_target_": "torch.optim.Adam"}
     tree = {
         "data": {"source": good},
-        **dict.fromkeys(("model", "optimizer", "scheduler", "trainer"), good),
+        **dict.fromkeys(("model", "optimizer", "scheduler", "augment", "trainer"), good),
         "loss": loss,
     }
     return list(find_target_problems(tree))
