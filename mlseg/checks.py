@@ -15,6 +15,7 @@ from mlseg.rules import POSITIVE as POSITIVE
 from mlseg.rules import WHOLE as WHOLE
 from mlseg.rules import DivisorOf as DivisorOf
 from mlseg.rules import Each as Each
+from mlseg.rules import EachValue as EachValue
 from mlseg.rules import OneOf as OneOf
 from mlseg.rules import Range as Range
 from mlseg.rules import Rule as Rule
@@ -118,13 +119,17 @@ RANGES: dict[str, dict[str, Rule]] = {
     "mlseg.losses.mbls.MbLSLoss": {"margin": NON_NEGATIVE, "alpha": NON_NEGATIVE, "ignore_index": WHOLE},
     "mlseg.losses.mbls_l2.MbLSL2Loss": {"margin": NON_NEGATIVE, "alpha": NON_NEGATIVE, "ignore_index": WHOLE},
     "mlseg.losses.ecp.ECPLoss": {"alpha": NON_NEGATIVE, "ignore_index": WHOLE},
-    "mlseg.losses.flsd.FLSDLoss": dict.fromkeys(("gamma_low", "gamma_high"), NON_NEGATIVE)
-    | {"threshold": FRACTION, "ignore_index": WHOLE},
+    "mlseg.losses.flsd.FLSDLoss": {
+        "gamma_low": NON_NEGATIVE,
+        "gamma_high": NON_NEGATIVE,
+        "threshold": FRACTION,
+        "ignore_index": WHOLE,
+    },
     "mlseg.losses.svls.SVLSLoss": {"sigma": Range(low=0.3), "ignore_index": WHOLE},
-    "mlseg.losses.nacl.NACLLoss": {"alpha": NON_NEGATIVE, "norm": OneOf(("l1", "l2")), "ignore_index": WHOLE},
+    "mlseg.losses.nacl.NACLLoss": {"alpha": NON_NEGATIVE, "penalty": OneOf(("l1", "l2")), "ignore_index": WHOLE},
     "mlseg.losses.dice.DiceLoss": {"smooth": POSITIVE, "ignore_index": WHOLE},
     "mlseg.losses.ml1ace.ML1ACELoss": {"bins": COUNT, "binning": OneOf(("hard", "soft")), "ignore_index": WHOLE},
-    "mlseg.losses.weighted_sum.WeightedSumLoss": {"ignore_index": WHOLE},
+    "mlseg.losses.weighted_sum.WeightedSumLoss": {"weights": EachValue(NON_NEGATIVE), "ignore_index": WHOLE},
     "mlseg.models.unet.UNet": {
         **NETWORK,
         "dims": Range(low=2, high=3, integer=True),

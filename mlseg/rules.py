@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,20 @@ class Each:
 
 
 @dataclass(frozen=True)
+class EachValue:
+    """A mapping, not empty, whose every value keeps to one range."""
+
+    value: Range
+
+    def __str__(self) -> str:
+        return f"names with each value {self.value}"
+
+    def accepts(self, value: Any) -> bool:
+        """True if `value` is such a mapping."""
+        return isinstance(value, Mapping) and len(value) > 0 and all(map(self.value.accepts, value.values()))
+
+
+@dataclass(frozen=True)
 class DivisorOf:
     """The whole numbers that divide another."""
 
@@ -112,7 +126,7 @@ class DivisorOf:
         return Range(low=1, integer=True).accepts(value) and self.whole % value == 0
 
 
-Rule = Range | OneOf | Subset | Each | DivisorOf
+Rule = Range | OneOf | Subset | Each | EachValue | DivisorOf
 
 NON_NEGATIVE = Range(low=0)
 POSITIVE = Range(low=0, open_low=True)

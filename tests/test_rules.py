@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlseg.checks import describe_problem
-from mlseg.rules import DivisorOf, Each, OneOf, Range, Subset
+from mlseg.rules import DivisorOf, Each, EachValue, OneOf, Range, Subset
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ from mlseg.rules import DivisorOf, Each, OneOf, Range, Subset
         (OneOf(("none", "batch")), ["none", "batch"], ["bach", None, 1, ["none"]]),
         (OneOf(("imagenet",), optional=True), ["imagenet", None], ["image", 0]),
         (Each(Range(low=1, integer=True)), [[1], (2, 3)], [[], [0], [1, "2"], 1, None, "12"]),
+        (EachValue(Range(low=0)), [{"a": 0, "b": 2.5}], [{}, {"a": -1}, {"a": None}, [1], 1, None]),
         (Subset(("d", "h", "w")), [[], ["w"], ["d", "h"]], [["x"], ["w", "w"], "w", None, 1]),
         (DivisorOf(300), [1, 15, 300], [0, 7, 600, 1.5, "15"]),
     ],
@@ -45,6 +46,7 @@ def test_rules(rule, accepted, refused):
         (OneOf((2,)), "2"),
         (OneOf(("imagenet",), optional=True), "imagenet or null"),
         (Each(Range(low=1, integer=True)), "a list with each entry a whole number of at least 1"),
+        (EachValue(Range(low=0)), "names with each value a number of at least 0"),
         (DivisorOf(300), "a divisor of 300"),
     ],
 )

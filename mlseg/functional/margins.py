@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,49 @@ def logit_distances(logits: Tensor) -> Tensor:
         tensor([[3., 0., 6.]])
     """
     return logits.amax(dim=1, keepdim=True) - logits
+
+
+def distance_excess(logits: Tensor, margin: float) -> Tensor:
+    """How far each class lies beyond a margin below the winner of its voxel: max(0, d_k - margin).
+
+    The same as `(logit_distances(logits) - margin).relu()`, gradient included, with fewer passes over the memory. The
+    gradient is -1 on each class with d_k > margin; the winner gets the opposite of their sum, in equal shares where
+    several classes tie for it. At d_k = margin exactly it is zero.
+
+    Args:
+        logits: (N,K,*S), any floating type.
+        margin: the distance that is free, at least 0, in logits.
+
+    Returns:
+        (N,K,*S), >= 0, in the type and memory layout of `logits`.
+
+    Example:
+        >>> distance_excess(torch.tensor([[2.0, 5.0, -1.0]]), 4.0)
+        tensor([[0., 0., 2.]])
+    """
+    excess: Tensor = _Excess.apply(logits, margin)
+    return excess
+
+
+class _Excess(torch.autograd.Function):
+    """By itself autograd keeps masks and counts tied winners in int64, which torch.compile makes slower still."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, margin: float) -> Tensor:
+        winner = logits.amax(dim=1, keepdim=True)
+        ctx.margin = margin
+        ctx.save_for_backward(logits, winner)
+        return (winner - logits).sub_(margin).relu_()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        # Piecewise constant in the logits, so a second derivative runs through `gradient` alone.
+        logits, winner = (saved.detach() for saved in ctx.saved_tensors)
+        distances = winner - logits
+        wins = (distances == 0).to(gradient.dtype)
+        pushed = gradient * distances.gt_(ctx.margin)
+        lifted = wins * (pushed.sum(dim=1, keepdim=True) / wins.sum(dim=1, keepdim=True))
+        return lifted.sub_(pushed), None
 
 
 @torch.no_grad()

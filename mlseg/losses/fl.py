@@ -41,6 +41,16 @@ class FLLoss(VoxelwiseLoss):
     def voxel_terms(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """-(1 - s_y)^gamma log s_y."""
         nll = negative_log_likelihood(logits.log_softmax(dim=1), target)
-        # 1 - s_y without cancellation; the floor keeps the power's slope finite where s_y rounds to 1 and gamma < 1.
-        miss = (-torch.expm1(-nll)).clamp(min=torch.finfo(nll.dtype).tiny)
-        return {"focal": miss**self.gamma * nll}
+        return {"focal": miss_probability(nll) ** self.gamma * nll}
+
+
+def miss_probability(nll: Tensor) -> Tensor:
+    """1 - s_y from -log s_y, without cancellation where s_y is near 1.
+
+    The floor keeps the slope of its powers finite where s_y rounds to 1 and the exponent is below 1.
+
+    Example:
+        >>> miss_probability(torch.tensor([0.0, 1e-6, 100.0]))
+        tensor([1.1755e-38, 1.0000e-06, 1.0000e+00])
+    """
+    return (-torch.expm1(-nll)).clamp(min=torch.finfo(nll.dtype).tiny)

@@ -19,7 +19,7 @@ def prepare_inputs(owner: str, logits: Tensor, *, target: Tensor, ignore_index: 
 
     Returns:
         logits (N,K,*S) of at least float32 in the layout they came in, target (N,*S) int64 with 0 for ignored
-        voxels, and the mask (N,*S) of the voxels that count.
+        voxels, and the weight (N,*S) of each voxel in the type of the logits: 1, or 0 where it is ignored.
 
     Raises:
         ConfigError: if the shapes do not belong together or a type is wrong.
@@ -35,9 +35,11 @@ def prepare_inputs(owner: str, logits: Tensor, *, target: Tensor, ignore_index: 
             f"{owner}: target must hold class indices of shape {expected}, got {_describe(target)}. "
             "Give integers without a channel axis, not one-hot masks."
         )
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     target = target.long()
-    valid = target != ignore_index
-    return logits.to(torch.promote_types(logits.dtype, torch.float32)), target.where(valid, 0), valid
+    # 1 or 0 by arithmetic: what torch.compile makes of a boolean mask costs a CPU more than the whole cross-entropy.
+    counts = (target - ignore_index).abs_().clamp_(max=1)
+    return logits, target * counts, counts.to(logits.dtype)
 
 
 def _describe(tensor: Tensor) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mlseg.checks import check_arguments
-from mlseg.functional.margins import logit_distances
+from mlseg.functional.margins import distance_excess
 from mlseg.losses.voxelwise import VoxelwiseLoss, negative_log_likelihood
 
 
@@ -49,8 +49,8 @@ class MbLSLoss(VoxelwiseLoss):
 
     def voxel_terms(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """-log s_y and alpha * mean_k max(0, d_k - margin)."""
-        excess = logit_distances(logits).sub_(self.margin).relu_()
+        excess = distance_excess(logits, self.margin)
         return {
             "ce": negative_log_likelihood(logits.log_softmax(dim=1), target),
-            "margin": self.alpha * excess.mean(dim=1),
+            "margin": excess.sum(dim=1) * (self.alpha / logits.shape[1]),
         }

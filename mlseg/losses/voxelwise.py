@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mlseg.losses.inputs import prepare_inputs
+from mlseg.losses.termwise import TermwiseLoss, mean_over_voxels
 
 
-class VoxelwiseLoss(nn.Module):
+class VoxelwiseLoss(TermwiseLoss):
     """A sum of weighted terms, each a mean over the voxels that are not ignored.
 
     Computed outside autocast in at least float32. If every voxel is ignored the loss is 0 with zero gradient.
@@ -22,11 +21,6 @@ class VoxelwiseLoss(nn.Module):
         logits (N,K,*S) of any floating type, target (N,*S) integers; returns a scalar.
     """
 
-    def __init__(self, *, ignore_index: int = -100) -> None:
-        super().__init__()
-        self.ignore_index = ignore_index
-        self._terms: dict[str, Tensor] = {}
-
     @abstractmethod
     def voxel_terms(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The loss of each voxel, by term.
@@ -36,23 +30,13 @@ class VoxelwiseLoss(nn.Module):
             target: (N,*S) int64 in 0..K-1; the values of ignored voxels are left out later.
 
         Returns:
-            For each term its weighted value (N,*S).
+            For each term its weighted value (N,*S), finite.
         """
 
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The scalar loss. Raises ConfigError if the shapes do not belong together."""
-        owner = type(self).__name__
-        logits, target, valid = prepare_inputs(owner, logits, target=target, ignore_index=self.ignore_index)
-        count = valid.sum().clamp(min=1)
-        with torch.autocast(logits.device.type, enabled=False):
-            maps = self.voxel_terms(logits, target)
-            means = {name: values.where(valid, 0).sum() / count for name, values in maps.items()}
-        self._terms = {name: mean.detach() for name, mean in means.items()}
-        return torch.stack(list(means.values())).sum()
-
-    def terms(self) -> dict[str, Tensor]:
-        """The weighted, detached terms of the last call, which add up to its value; empty before the first call."""
-        return dict(self._terms)
+    def compute_terms(self, logits: Tensor, target: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """The means of `voxel_terms`."""
+        maps = self.voxel_terms(logits, target)
+        return {name: mean_over_voxels(values, weight) for name, values in maps.items()}
 
 
 def negative_log_likelihood(log_probs: Tensor, target: Tensor) -> Tensor:

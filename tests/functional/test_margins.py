@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlseg.functional.margins import distance_histogram, logit_distances, share_beyond
+from mlseg.functional.margins import distance_excess, distance_histogram, logit_distances, share_beyond
 
 
 @pytest.fixture
@@ -39,6 +39,36 @@ def test_tied_winners_share_the_gradient():
     logits = torch.tensor([[3.0, 3.0, 0.0]], requires_grad=True)
     logit_distances(logits)[0, 2].backward()
     torch.testing.assert_close(logits.grad, torch.tensor([[0.5, 0.5, -1.0]]))
+
+
+@pytest.mark.parametrize("margin", [0.0, 5.0, 100.0])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_excess_agrees_with_autograd(logits, margin, layout):
+    # Rounded, so that there are ties for the winner, as in half precision.
+    logits = logits.round().contiguous(memory_format=layout).requires_grad_()
+    assert (logit_distances(logits) == 0).sum() > logits[:, 0].numel()
+    results = distance_excess(logits, margin), (logit_distances(logits) - margin).relu()
+    assert torch.equal(*results)
+    assert results[0].is_contiguous(memory_format=layout)
+    push = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
+    gradients = [torch.autograd.grad(result, logits, push)[0] for result in results]
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-6)
+
+
+def test_excess_at_the_margin_has_no_gradient():
+    logits = torch.tensor([[10.0, 0.0, -1.0]], requires_grad=True)
+    distance_excess(logits, 10.0).sum().backward()
+    torch.testing.assert_close(logits.grad, torch.tensor([[1.0, 0.0, -1.0]]))
+
+
+def test_excess_can_be_differentiated_twice_and_used_twice(logits):
+    small = logits[:1, :, :2, :2].double().requires_grad_()
+
+    def twice(x):
+        return distance_excess(x, 3.0).square() + distance_excess(2 * x, 5.0)
+
+    assert torch.autograd.gradcheck(twice, (small,))
+    assert torch.autograd.gradgradcheck(twice, (small,))
 
 
 def test_share_beyond_agrees_with_the_distances(logits):

@@ -35,10 +35,18 @@ def test_float32_logits_are_not_copied():
 )
 def test_ignored_voxels_are_set_aside(dtype, ignore_index):
     target = torch.tensor([[1, ignore_index, 0]], dtype=dtype)
-    _, safe, valid = prepare(torch.zeros(1, 2, 3), target, ignore_index)
-    assert valid.tolist() == [[True, False, True]]
+    _, safe, weight = prepare(torch.zeros(1, 2, 3, dtype=torch.float64), target, ignore_index)
+    assert weight.tolist() == [[1.0, 0.0, 1.0]]
+    assert weight.dtype == torch.float64
     assert safe.tolist() == [[1, 0, 0]]
     assert safe.dtype == torch.int64
+
+
+def test_the_target_is_left_as_it_was():
+    target = torch.tensor([[3, 255, 1]])
+    _, safe, _ = prepare(torch.zeros(1, 4, 3), target, 255)
+    assert target.tolist() == [[3, 255, 1]]
+    assert safe.tolist() == [[3, 0, 1]]
 
 
 @pytest.mark.parametrize(
