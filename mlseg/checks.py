@@ -76,6 +76,26 @@ def check_arguments(target: str, **values: Any) -> None:
         raise ConfigError(" ".join(problems))
 
 
+# What a table calls a score over all classes, and the mean over labels.
+RESERVED_LABELS = ("all", "mean")
+
+
+def find_label_problem(labels: Sequence[Any]) -> str | None:
+    """What is wrong with class names, or None.
+
+    Example:
+        >>> find_label_problem(["background", "all"])
+        "must not have a class named all, which stands for a mean in the tables, got ['background', 'all']"
+    """
+    words = all(isinstance(label, str) and label for label in labels)
+    if not words or not 2 <= len(labels) <= 256 or len(set(labels)) < len(labels):
+        return f"must be 2 to 256 different names, background first, got {list(labels)}"
+    taken = [label for label in labels if label in RESERVED_LABELS]
+    if taken:
+        return f"must not have a class named {taken[0]}, which stands for a mean in the tables, got {list(labels)}"
+    return None
+
+
 def find_merged_problems(merged: Any, labels: Sequence[str]) -> list[str]:
     """What is wrong with labels that are made of several classes.
 
@@ -89,15 +109,20 @@ def find_merged_problems(merged: Any, labels: Sequence[str]) -> list[str]:
     """
     foreground = ", ".join(labels[1:])
     if not isinstance(merged, Mapping) or not merged:
-        return [f"must map names to classes out of {foreground}, got {merged!r}. Give e.g. {{all: [{foreground}]}}."]
-    found = []
+        return [f"must map names to classes out of {foreground}, got {merged!r}. Give e.g. {{tumour: [{foreground}]}}."]
+    found = [
+        f"must not be named {name}, which stands for a mean in the tables. Choose another name in data.merged_labels."
+        for name in merged
+        if name in RESERVED_LABELS
+    ]
     for name, classes in merged.items():
         is_list = isinstance(classes, Sequence) and not isinstance(classes, str)
         listed = list(classes) if is_list else [classes]
         if not is_list or not listed or len(set(listed)) < len(listed) or not set(listed) <= set(labels[1:]):
             shown = ", ".join(map(str, listed)) or "none"
             found.append(
-                f"must be lists of different classes out of {foreground}, got {name}: {shown}. Correct data.merged_labels."
+                f"must be lists of different classes out of {foreground}, got {name}: {shown}. "
+                "Correct data.merged_labels."
             )
     return found
 

@@ -69,11 +69,14 @@ def build(node: DictConfig, **arguments: Any) -> Any:
 
 def build_data(cfg: DictConfig) -> Data:
     """List, split, check and prepare the cases of a run."""
-    from mlseg.data.splits import DEFAULT_FOLDS, resolve_split
+    from mlseg.data.splits import DEFAULT_FOLDS, DRAWN, resolve_split
+    from mlseg.data.subjects import check_subjects
 
     data = cfg.data
     source = build(data.source)
     files = source.list_cases()
+    if data.split in DRAWN:
+        check_subjects((case.case_id for case in files), getattr(source, "subject_pattern", ""))
     split = resolve_split(
         data.split,
         files,

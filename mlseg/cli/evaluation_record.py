@@ -114,6 +114,8 @@ def list_notes(judged: Judged) -> list[str]:
             f"The network has seen {len(judged.seen)} of these {len(people)} subjects, so their scores are too good: "
             f"{listed}."
         )
+    if judged.which not in (BEST, LAST):
+        notes.append("These weights are not the run's own: its loss and seed, named above, may not be theirs.")
     if judged.changed:
         listed = _list([f"{case} ({how})" for case, how in judged.changed.items()])
         notes.append(f"{_count(len(judged.changed), 'case')} with other files than the run recorded: {listed}.")

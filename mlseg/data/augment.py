@@ -65,7 +65,7 @@ class Augmentation:
 
     Every strength is drawn evenly from its range for each sample; 0 switches a change off. Rotation, scale and shift
     are in plane, for slices and volumes alike, because slices are often thick. What comes in from outside the image
-    repeats its border, and is background in the target.
+    repeats its border, in the target too.
 
     Args:
         flip_axes: axes out of d, h, w that are flipped with probability 1/2; only where anatomy allows.
@@ -122,13 +122,17 @@ class Augmentation:
     def _move(self, image: Tensor, target: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         dims = image.dim() - 2
         matrix = self._build_matrices(draws, tuple(image.shape[2:]))
-        if torch.equal(matrix, torch.eye(dims, dims + 1, dtype=matrix.dtype).expand_as(matrix)):
+        still = (matrix == torch.eye(dims, dims + 1, dtype=matrix.dtype)).flatten(1).all(dim=1)
+        if bool(still.all()):
             return image, target
         grid = F.affine_grid(matrix.to(image.device, torch.float32), list(image.shape), align_corners=False)
         moved = F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
         labels = target.unsqueeze(1).float()
-        labels = F.grid_sample(labels, grid, mode="nearest", padding_mode="zeros", align_corners=False)
-        return moved, labels.squeeze(1).to(target.dtype)
+        labels = F.grid_sample(labels, grid, mode="nearest", padding_mode="border", align_corners=False)
+        # Interpolation rounds: a sample that stays in place must be the same in any batch.
+        still = still.to(image.device).view(-1, *[1] * (image.dim() - 1))
+        labels = torch.where(still, target.unsqueeze(1), labels.to(target.dtype))
+        return torch.where(still, image, moved), labels.squeeze(1)
 
     def _build_matrices(self, draws: dict[str, Tensor], size: tuple[int, ...]) -> Tensor:
         """(N,dims,dims+1) affine maps from output to input places, in coordinates of -1 to 1, innermost axis first."""

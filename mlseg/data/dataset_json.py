@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlseg.checks import ConfigError, DataError
+from mlseg.checks import ConfigError, DataError, find_label_problem
 
 FILE = "dataset.json"
 FILE_ENDINGS = (".nii.gz", ".nii")
@@ -159,6 +159,9 @@ def _check_values(path: Path, stored: Mapping[str, tuple[int, ...]]) -> None:
 def _name_classes(path: Path, stored: Mapping[str, tuple[int, ...]], labels: Sequence[str] | None) -> tuple[str, ...]:
     """One name for each stored value, by rising value."""
     values = sorted({value for numbers in stored.values() for value in numbers})
+    problem = find_label_problem(labels if labels is not None else [*stored])
+    if problem and "named" in problem:
+        raise ConfigError(f"{path}: labels {problem}. Give other names: data.source.labels=[background,...].")
     if labels is not None:
         if len(labels) != len(values) or len(set(labels)) != len(labels):
             raise ConfigError(

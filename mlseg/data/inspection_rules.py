@@ -6,20 +6,18 @@ A problem stops a training or spoils its result. A warning is what somebody shou
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlseg.data.inspection import CaseFacts
 from mlseg.data.inspection_findings import Finding, count_cases, format_bytes, format_share, list_ids
 from mlseg.data.inspection_outliers import find_outliers
 from mlseg.data.splits import PARTS, Split
+from mlseg.data.subjects import find_shared_start
 from mlseg.types import CaseSource
 
 _REFERENCE = "reference"
-# Persons have a few scans each; a start that more ids have in common is the name of a site or of the data set.
-_SCANS_PER_PERSON = 12
 # How many times the largest image a crop may be; what networks halve five times is a multiple of this.
 _MAX_PADDING, _STRIDE = 4, 32
 
@@ -73,29 +71,6 @@ def find_shortages(needs: Mapping[str, Any], residency: str) -> list[Finding]:
         text = f"data.residency: memory needs {format_bytes(memory)}, got {format_bytes(available)} free."
         found.append(Finding(kind="memory", text=f"{text} Give data.residency=disk."))
     return found
-
-
-def find_shared_start(case_ids: Iterable[str]) -> tuple[str, ...]:
-    """Two case ids that look like scans of one person, such as patient001_frame01 and patient001_frame12; or none.
-
-    They do if they differ in what follows their last _ or - only, if what stands before it has a number, and if no more
-    than a few ids have that in common.
-
-    Example:
-        >>> find_shared_start(["patient001_ED", "patient001_ES", "patient002_ED"])
-        ('patient001_ED', 'patient001_ES')
-        >>> find_shared_start(["hippocampus_001", "hippocampus_002"])
-        ()
-    """
-    starts: defaultdict[str, list[str]] = defaultdict(list)
-    for case_id in case_ids:
-        match = re.fullmatch(r"(.*\d.*)[_-][^_-]+", case_id)
-        if match:
-            starts[match[1]].append(case_id)
-    shared = [ids for ids in starts.values() if len(ids) > 1]
-    if len(starts) < 2 or not shared or max(map(len, shared)) > _SCANS_PER_PERSON:
-        return ()
-    return tuple(shared[0][:2])
 
 
 def _find_duplicates(

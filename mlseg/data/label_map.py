@@ -9,17 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from mlseg.checks import ConfigError
+from mlseg.checks import ConfigError, find_label_problem
 
 
 def check_labels(owner: str, labels: Sequence[str]) -> tuple[str, ...]:
     """Class names, background first, as a tuple. Raises ConfigError unless they are 2 to 256 different words."""
-    words = all(isinstance(label, str) and label for label in labels)
-    if not words or not 2 <= len(labels) <= 256 or len(set(labels)) != len(labels):
-        raise ConfigError(
-            f"{owner}: labels must be 2 to 256 different names, got {list(labels)}. "
-            "Write the background first, e.g. [background, tumour]."
-        )
+    problem = find_label_problem(labels)
+    if problem:
+        raise ConfigError(f"{owner}: labels {problem}. Write e.g. [background, tumour].")
     return tuple(labels)
 
 

@@ -8,8 +8,13 @@ that finds the person in the case id prevents that.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 
 from mlseg.checks import ConfigError, DataError
+
+# Persons have a few scans each; a start that more ids have in common is the name of a site or of the data set.
+_SCANS_PER_PERSON = 12
 
 
 def find_subject(case_id: str, pattern: str | None) -> str:
@@ -37,6 +42,44 @@ def find_subject(case_id: str, pattern: str | None) -> str:
             "Correct the pattern or rename the case."
         )
     return match[1]
+
+
+def find_shared_start(case_ids: Iterable[str]) -> tuple[str, ...]:
+    """Two case ids that look like scans of one person, such as patient001_frame01 and patient001_frame12; or none.
+
+    They do if they differ in what follows their last _ or - only, if what stands before it has a number, and if no more
+    than a few ids have that in common.
+
+    Example:
+        >>> find_shared_start(["patient001_ED", "patient001_ES", "patient002_ED"])
+        ('patient001_ED', 'patient001_ES')
+        >>> find_shared_start(["hippocampus_001", "hippocampus_002"])
+        ()
+    """
+    starts: defaultdict[str, list[str]] = defaultdict(list)
+    for case_id in case_ids:
+        match = re.fullmatch(r"(.*\d.*)[_-][^_-]+", case_id)
+        if match:
+            starts[match[1]].append(case_id)
+    shared = [ids for ids in starts.values() if len(ids) > 1]
+    if len(starts) < 2 or not shared or max(map(len, shared)) > _SCANS_PER_PERSON:
+        return ()
+    return tuple(shared[0][:2])
+
+
+def check_subjects(case_ids: Iterable[str], pattern: str | None) -> None:
+    """Refuse to draw a split of cases that look like several scans of one person but count as persons.
+
+    Raises:
+        ConfigError: there is no pattern, and two cases look like scans of one person.
+    """
+    alike = find_shared_start(case_ids) if pattern is None else ()
+    if alike:
+        raise ConfigError(
+            f"data.source.subject_pattern: must say whose scans the cases are before a split is drawn, got null where "
+            f"{' and '.join(alike)} look like scans of one person. Give e.g. data.source.subject_pattern='(.+)_', or "
+            "'(.+)' if each case is another person."
+        )
 
 
 def check_pattern(pattern: str) -> re.Pattern[str]:

@@ -54,6 +54,8 @@ class BinCounts:
         sums: (K+1, 301) int64, sum of round(p * 2^28).
         total: (K+1,) int64, all voxels of the region; with edges="paper" more than the counts, which lack p = 0.
         edges: see `compute_edges`.
+        reference: (K+1,) int64, voxels whose reference is the class of the row (row 0: all of them), in whatever bin;
+            None takes the hits, which are as many unless edges="paper".
 
     Raises:
         DataError: if a row holds more than 2^34 voxels, or when counts of other shapes or edges are added.
@@ -64,8 +66,12 @@ class BinCounts:
     sums: np.ndarray
     total: np.ndarray
     edges: str = "exact"
+    reference: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        if self.reference is None:
+            found = np.concatenate([self.total[:1], self.hits[1:].sum(axis=1)])
+            object.__setattr__(self, "reference", found.astype(np.int64))
         if self.total.size and int(self.total.max()) > MAX_VOXELS:
             raise DataError(
                 f"BinCounts: at most {MAX_VOXELS} voxels can be counted, got {int(self.total.max())}. "
@@ -82,6 +88,12 @@ class BinCounts:
         """All voxels of the region."""
         return int(self.total[0])
 
+    @property
+    def reference_voxels(self) -> np.ndarray:
+        """`reference`, which is always there once the counts are."""
+        assert self.reference is not None
+        return self.reference
+
     def __add__(self, other: BinCounts) -> BinCounts:
         if self.counts.shape != other.counts.shape or self.edges != other.edges:
             raise DataError(
@@ -94,6 +106,7 @@ class BinCounts:
             sums=self.sums + other.sums,
             total=self.total + other.total,
             edges=self.edges,
+            reference=self.reference_voxels + other.reference_voxels,
         )
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -103,6 +116,7 @@ class BinCounts:
             "hits": self.hits,
             "sums": self.sums,
             "total": self.total,
+            "reference": self.reference_voxels,
             "edges": np.array(self.edges),
             "scale": np.array(SCALE),
         }
@@ -112,7 +126,7 @@ class BinCounts:
         """Counts from the arrays of `to_arrays`. Raises DataError if they were written with another scale."""
         if int(arrays["scale"]) != SCALE:
             raise DataError(f"BinCounts: scale must be {SCALE}, got {int(arrays['scale'])}. Evaluate the run again.")
-        names = ("counts", "hits", "sums", "total")
+        names = ("counts", "hits", "sums", "total", "reference")
         return cls(**{name: np.asarray(arrays[name]) for name in names}, edges=str(arrays["edges"]))
 
 

@@ -14,8 +14,8 @@ from mlseg.checks import RunError
 from mlseg.functional.bins import BinCounts
 from mlseg.records import replacing
 
-BINS_VERSION = 2
-_STACKED = ("counts", "hits", "sums", "total")
+BINS_VERSION = 3
+_STACKED = ("counts", "hits", "sums", "total", "reference")
 
 
 class BinsKey(NamedTuple):

@@ -17,6 +17,8 @@ from mlseg.functional.counting import OUTSIDE, PassResult, VoxelPass, find_extre
 ROUNDING = 1e-3
 # Softmaxes stored in float16 miss a sum of 1 by up to 5e-4; logits and sigmoids miss it by far more.
 SUM_TOLERANCE = 1e-3
+# The top label is a uint8.
+MAX_CLASSES = 256
 # Overlapping regions become the bits of a uint8.
 MAX_REGIONS = 8
 
@@ -141,6 +143,8 @@ def _check_inputs(owner: str, probs: Tensor, target: Tensor, regions: Mapping[st
         )
     if sum(mask is not None for mask in regions.values()) > MAX_REGIONS:
         raise DataError(f"{owner}: at most {MAX_REGIONS} masks are counted at once, got {len(regions)}. Ask twice.")
+    if len(probs) > MAX_CLASSES:
+        raise DataError(f"{owner}: at most {MAX_CLASSES} classes are counted, got {len(probs)}. Merge some.")
     if target.numel():
         low, high = (int(value) for value in torch.aminmax(target))
         if low < 0 or high >= len(probs):
@@ -186,6 +190,7 @@ def _collect(result: PassResult, inside: Tensor, edges: str) -> RegionCalibratio
         sums=torch.cat([sums[:, 1].sum(0, keepdim=True), sums.sum(1)]).sum(1)[:, :OUTSIDE].numpy(),
         total=rows.sum((1, 2)).numpy(),
         edges=edges,
+        reference=torch.cat([rows[:1].sum((1, 2)), own[:, 1].sum(1)]).numpy(),
     )
     nll, brier = (result.proper[:, inside].sum(1) / found.voxels).tolist() if found.voxels else (math.nan, math.nan)
     return RegionCalibration(counts=found, nll=nll, brier=brier)

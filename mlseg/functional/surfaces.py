@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -150,7 +151,10 @@ def find_surface(mask: np.ndarray) -> np.ndarray:
         ends[:1], ends[-1:] = True, True
     # Neighbours along an axis are a stride apart. The pairs that wrap around an end lie at the image's edge anyway.
     flat, found = mask.ravel(), surface.ravel()
-    for stride in (step // mask.itemsize for step in mask.strides):
+    for axis, size in enumerate(mask.shape):
+        if size == 1:
+            continue
+        stride = math.prod(mask.shape[axis + 1 :])
         differ = flat[stride:] != flat[:-stride]
         found[stride:] |= differ
         found[:-stride] |= differ

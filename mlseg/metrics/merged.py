@@ -79,9 +79,7 @@ class MergedEvaluation(DefaultEvaluation):
         """
         owner = type(self).__name__
         check_prediction(owner, prediction, self.labels)
-        members = sorted({index for classes in self.merged.values() for index in classes})
-        union = _select(prediction.target, members)
-        regions = self.build_regions(torch.where(union, prediction.target, 0), prediction.spacing_mm)
+        regions = self.build_regions(self._separate(prediction.target), prediction.spacing_mm)
         if prediction.probs is not None:  # sums of classes would look like probabilities whatever they are
             check_probabilities(f"{owner}: case {prediction.case_id}", prediction.probs)
         segmented = prediction.segmentation
@@ -104,6 +102,16 @@ class MergedEvaluation(DefaultEvaluation):
         rows += self._score_calibration(prediction, found)
         bins = {(region, name): part.counts for name, one in found.items() for region, part in one.regions.items()}
         return CaseScores(rows=rows, bins=bins)
+
+    def _separate(self, target: Tensor) -> Tensor:
+        """A map that differs where merged labels do: its regions have their borders, and no others."""
+        table = torch.zeros(len(self.labels), dtype=torch.int64)
+        for bit, classes in enumerate(self.merged.values()):
+            table[list(classes)] += 1 << bit
+        # Classes that are in the same merged labels get the same number.
+        _, numbers = table.unique(return_inverse=True)
+        numbers = torch.where(table > 0, numbers + 1, 0)
+        return numbers.to(target.device)[target.long()]
 
     def _score_masks(self, problem: CasePrediction, name: str) -> list[Score]:
         def judge(dice: float, predicted: np.ndarray, reference: np.ndarray) -> dict[str, tuple[float, str]]:

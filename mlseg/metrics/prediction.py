@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mlseg.checks import ConfigError, DataError
+from mlseg.checks import ConfigError, DataError, find_label_problem
 from mlseg.functional.calibration import CaseCalibration, measure_calibration
 from mlseg.types import CasePrediction
 
@@ -16,11 +16,9 @@ from mlseg.types import CasePrediction
 def check_labels(owner: str, labels: object) -> tuple[str, ...]:
     """The class names as a tuple. Raises ConfigError unless they are at least two different words, background first."""
     names = tuple(str(label) for label in labels) if hasattr(labels, "__iter__") and not isinstance(labels, str) else ()
-    if not 2 <= len(names) <= 256 or len(set(names)) < len(names):
-        raise ConfigError(
-            f"{owner}: labels must be 2 to 256 different class names, background first, got {labels!r}. "
-            "Give one name per class."
-        )
+    problem = find_label_problem(names)
+    if problem:
+        raise ConfigError(f"{owner}: labels {problem}. Give one name per class.")
     return names
 
 

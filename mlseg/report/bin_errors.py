@@ -34,7 +34,7 @@ def compute_case_errors(
     classes = gaps[:, 1:]
     counted = np.ones_like(classes, dtype=bool)
     if evaluation in PLAIN_MEANS:
-        found = np.stack([part.hits[1:].sum(axis=1) > 0 for part in parts])
+        found = np.stack([part.reference_voxels[1:] > 0 for part in parts])
         largest = np.where(found, np.arange(classes.shape[1]), 0).max(axis=1)
         counted = np.arange(classes.shape[1]) <= largest[:, None]
     return gaps[:, 0], np.asarray(np.where(counted, classes, 0.0).sum(axis=1) / counted.sum(axis=1))

@@ -183,9 +183,9 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType(
         "default": "Whole image on the grid it was stored on, distances in mm; mean over a subject's frames, then "
         "subjects, then labels",
         "paper": "The definitions of the MbLS authors' code, quirks included, to stand beside their numbers; training "
-        "crop, distances in voxels, plain mean over cases",
+        "crop (of volumes and saved predictions the whole image), distances in voxels, plain mean over cases",
         "merged": "Labels made of several classes (such as whole tumour), each judged as a two-class problem: mask = "
-        "union of the predicted classes, probability = sum of theirs; foreground: all of these labels together",
+        "union of the predicted classes, probability = sum of theirs; foreground and borders are those of these labels",
     }
 )
 

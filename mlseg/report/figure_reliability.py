@@ -173,7 +173,7 @@ def _describe_panel(row: GridRow, region: str, bins: int) -> tuple[str, str]:
     error = format_error(compute_gaps([counts], bins)[0, row.row])
     if row.row == TOP_LABEL:
         return f"ECE {error}", ""
-    own = int(counts.hits[row.row].sum())
+    own = int(counts.reference_voxels[row.row])
     return f"error {error}", f"n = {own / 1e6:.1f} million" if own >= 1e6 else f"n = {own:,}"
 
 

@@ -135,11 +135,24 @@ def test_draws_are_even_and_independent() -> None:
     assert np.abs(correlation).max() < 0.06
 
 
-def test_what_comes_in_from_outside_is_border_and_background() -> None:
-    image, target = torch.full((4, 1, 20, 20), 7.0), torch.ones(4, 20, 20, dtype=torch.uint8)
-    moved, labels = Augmentation(shift=0.3)(image, target, keys(4))
-    torch.testing.assert_close(moved, image)
-    assert (labels == 0).any()
+def test_what_comes_in_from_outside_repeats_the_border_in_image_and_target() -> None:
+    target = torch.zeros(4, 20, 20, dtype=torch.uint8)
+    target[:, :, 10:] = 1
+    image = target[:, None].float()
+    moved, labels = Augmentation(shift=0.3, scale=0.3)(image, target, keys(4))
+    assert (moved[:, 0].round() == labels).float().mean() > 0.98
+    constant, ones = Augmentation(shift=0.3)(torch.full_like(image, 7.0), torch.ones_like(target), keys(4))
+    torch.testing.assert_close(constant, torch.full_like(image, 7.0))
+    assert (ones == 1).all()
+
+
+def test_an_unflipped_sample_is_the_same_beside_a_flipped_one() -> None:
+    image, target = draw_batch()
+    augment = Augmentation(flip_axes=["w"])
+    whole = augment(image, target, keys())[0]
+    alone = torch.cat([augment(image[n : n + 1], target[n : n + 1], keys(1, first=n))[0] for n in range(len(image))])
+    assert torch.equal(whole, alone)
+    assert any(torch.equal(whole[n], image[n]) for n in range(len(image)))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from mlseg.data.inspection import CaseFacts
-from mlseg.data.inspection_rules import find_shared_start, find_shortages, judge
+from mlseg.data.inspection_rules import find_shortages, judge
 from mlseg.data.splits import Split
+from mlseg.data.subjects import find_shared_start
 
 SPLIT = Split(name="s", train=("p0", "p1"), val=("p2",), test=("p3",))
 

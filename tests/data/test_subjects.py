@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlseg.checks import ConfigError, DataError
-from mlseg.data.subjects import check_pattern, find_subject
+from mlseg.data.subjects import check_pattern, check_subjects, find_subject
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,11 @@ def test_a_case_without_a_subject_is_an_error(case_id: str) -> None:
 def test_a_pattern_has_one_group(pattern: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=rf"data\.source\.subject_pattern: must be .* with one group, got .*{reason}"):
         check_pattern(pattern)
+
+
+def test_scans_of_one_person_are_not_split_unless_it_is_said_whose_they_are():
+    frames = ["patient001_frame01", "patient001_frame12", "patient002_frame01", "patient002_frame10"]
+    with pytest.raises(ConfigError, match=r"patient001_frame01 and patient001_frame12 look like scans of one person"):
+        check_subjects(frames, None)
+    check_subjects(frames, "(.+)")
+    check_subjects(["hippocampus_001", "hippocampus_002"], None)

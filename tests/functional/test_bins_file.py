@@ -55,5 +55,5 @@ def test_files_of_another_version_or_kind_are_refused(tmp_path):
     with pytest.raises(RunError, match="Evaluate the run again"):
         read_bins(path)
     np.savez(path, version=np.array(99))
-    with pytest.raises(RunError, match="version must be 2, got 99"):
+    with pytest.raises(RunError, match="version must be 3, got 99"):
         read_bins(path)

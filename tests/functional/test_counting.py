@@ -210,3 +210,19 @@ def test_perfect_calibration_tends_to_zero(classes: int) -> None:
         found.append((compute_ece(counts), compute_cece(counts)))
     assert max(found[1]) < 0.005
     assert all(large < small / 3 for small, large in zip(*found, strict=True))
+
+
+def test_reference_voxels_are_counted_in_no_bin_too() -> None:
+    # A probability of exactly 0 falls in none of the authors' bins, but its voxel is there.
+    probs = torch.tensor([[1.0, 1.0, 0.4], [0.0, 0.0, 0.6]])
+    for edges in ("exact", "paper"):
+        counts = count_bins(probs, torch.tensor([0, 1, 1]), edges=edges)
+        assert counts.reference_voxels.tolist() == [3, 1, 2]
+        assert (counts + counts).reference_voxels.tolist() == [6, 2, 4]
+        assert BinCounts.from_arrays(counts.to_arrays()).reference_voxels.tolist() == [3, 1, 2]
+    assert count_bins(probs, torch.tensor([0, 1, 1]), edges="paper").hits[2].sum() == 1
+
+
+def test_more_classes_than_a_label_can_hold() -> None:
+    with pytest.raises(DataError, match="256 classes"):
+        count_bins(torch.full((257, 2), 1 / 257), torch.tensor([0, 0]))

@@ -246,3 +246,12 @@ def test_wrong_spacing_is_refused(spacing: tuple[float, ...]) -> None:
 def test_masks_of_other_shapes_are_refused() -> None:
     with pytest.raises(DataError, match="one shape"):
         compute_surface_distances(np.ones((2, 2), bool), np.ones((2, 3), bool), (1.0, 1.0))
+
+
+def test_a_mask_with_a_new_axis_is_the_mask() -> None:
+    mask = np.ones((6, 7), dtype=bool)
+    assert np.array_equal(find_surface(mask[None])[0], np.ones((6, 7), bool))
+    assert np.array_equal(find_surface(mask[:, None])[:, 0], np.ones((6, 7), bool))
+    square = np.zeros((6, 7), dtype=bool)
+    square[1:5, 1:5] = True
+    assert int(find_surface(square).sum()) == 12

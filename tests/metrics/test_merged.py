@@ -143,3 +143,27 @@ def test_probabilities_of_the_classes_are_checked_not_their_sums(wrong: str) -> 
 def test_merged_labels_must_be_made_of_classes(merged: Any) -> None:
     with pytest.raises(ConfigError, match="NCR, ED, ET"):
         MergedEvaluation(LABELS, merged)
+
+
+def test_borders_inside_a_merged_label_are_none() -> None:
+    target = torch.zeros(1, 40, 40, dtype=torch.int64)
+    target[:, 5:35, 5:20], target[:, 5:35, 20:35] = 1, 2
+    probs = torch.nn.functional.one_hot(target.roll(1, -1), 4).movedim(-1, 0) * 0.8 + 0.05
+    prediction = draw_case(target=target, probs=probs, spacing_mm=(10.0, 1.0, 1.0))
+    whole = MergedEvaluation(LABELS, {"tumour": ["NCR", "ED"]}).score_case(prediction)
+    p = probs[1] + probs[2]
+    problem = replace(prediction, probs=torch.stack([1 - p, p]), target=(target > 0).long())
+    alone = DefaultEvaluation(["background", "tumour"]).score_case(problem)
+    for region in ("boundary", "foreground", "roi"):
+        mine, theirs = pick(whole, "ece", "tumour", region), pick(alone, "ece", "all", region)
+        assert (mine.value, mine.n) == (pytest.approx(theirs.value, abs=1e-6), theirs.n)
+    # Where the parts are labels too, the border between them counts.
+    apart = MergedEvaluation(LABELS, {"tumour": ["NCR", "ED"], "core": ["NCR"]}).score_case(prediction)
+    assert pick(apart, "ece", "tumour", "boundary").n > pick(whole, "ece", "tumour", "boundary").n
+
+
+def test_names_that_tables_need_are_refused() -> None:
+    with pytest.raises(ConfigError, match="must not be named all"):
+        MergedEvaluation(LABELS, {"all": ["ED"]})
+    with pytest.raises(ConfigError, match="class named mean"):
+        DefaultEvaluation(["background", "mean"])

@@ -128,7 +128,7 @@ def test_3_nan_is_an_error_and_not_perfect() -> None:
     nothing = torch.full((3, *target.shape), math.nan)
     metric(nothing[None], one_hot(target)[None])
     assert float(metric.aggregate()) == 0.0
-    with pytest.raises(DataError, match="case a: .*NaN"):
+    with pytest.raises(DataError, match=r"case a: .*NaN"):
         DefaultEvaluation(LABELS).score_case(build_prediction(nothing, target))
     with pytest.raises(DataError, match="NaN"):
         mlseg.score(nothing.numpy(), target.numpy(), spacing_mm=SPACING, labels=LABELS)
