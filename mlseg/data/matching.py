@@ -103,6 +103,21 @@ def match_names(left: Iterable[str], right: Iterable[str]) -> dict[str, tuple[st
     return pairs
 
 
+def check_apart(role: str, pairs: Iterable[tuple[Path, Path]]) -> None:
+    """Raise DataError if a file is paired with itself, which would agree perfectly.
+
+    Args:
+        role: what the first file of each pair is; the second is the reference.
+    """
+    for own, other in pairs:
+        if own.resolve() == other.resolve():
+            places = [f"'{path.parent / name}.nii.gz'" for path, name in ((own, "*_pred"), (other, "*_gt"))]
+            raise DataError(
+                f"{role}: must be another file than the reference, got {own} for both. Give other folders, or patterns "
+                f"in quotes, e.g. {role}={places[0]} reference={places[1]}."
+            )
+
+
 def join_names(names: Iterable[str]) -> str:
     """The first few names, and how many there are more."""
     listed = sorted(names)

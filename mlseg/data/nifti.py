@@ -24,6 +24,11 @@ _AXIS_OF_CODE = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
 _POSITIVE_CODES = "RAS"
 # A file begins with the size of its header, which tells its kind.
 _KINDS = {348: "Nifti1", 540: "Nifti2"}
+# The lowest three bits of xyzt_units; 0 says nothing, and is taken as mm like everywhere.
+_UNKNOWN, _MM = 0, 2
+_OTHER_UNITS = {1: "metre", 3: "micron"}
+# By how much of pixdim the affine's columns may be longer or shorter.
+_SPACING_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +64,8 @@ def read_volume(path: Path, *, orientation: str = NATIVE) -> Volume:
         orientation: axis codes of (i,j,k), e.g. "LPS", which the array is brought to by flips and a permutation.
 
     Raises:
-        DataError: the file is missing, truncated or damaged, or is not a three-dimensional array of real numbers.
+        DataError: the file is missing, truncated or damaged, or is not a three-dimensional array of real numbers; its
+            header is in another unit than mm, or has one spacing in pixdim and another in the affine.
     """
     volume = read_channels(path, orientation=orientation)
     if len(volume.array) != 1:
@@ -92,6 +98,7 @@ def read_channels(path: Path, *, orientation: str = NATIVE) -> Volume:
         raise DataError(f"{path}: the affine must be finite, got {affine[:3].tolist()}. Correct the header.")
     if not all(np.isfinite(zooms)) or min(zooms) <= 0:
         raise DataError(f"{path}: spacing must be above 0, got {zooms} mm. Correct the header's pixdim.")
+    _check_spacing(path, zooms, affine)
     axes, flips = orientation_steps(affine, orientation)
     array = np.flip(array.transpose(*axes, 3), tuple(n for n, flip in enumerate(flips) if flip))
     i, j, k = (zooms[axis] for axis in axes)
@@ -195,6 +202,7 @@ def _decode(path: Path, data: bytes) -> tuple[np.ndarray, tuple[float, ...], np.
         if not size:
             raise ImageFileError("no NIfTI header")
         header = getattr(nibabel, f"{_KINDS[size]}Header")(data[:size], check=False)
+        _check_unit(path, int(header["xyzt_units"]) & 7)
         zooms = tuple(float(zoom) for zoom in header["pixdim"][1 : 1 + int(header["dim"][0])])
         with np.errstate(all="ignore"):  # what comes out as NaN or infinity is reported by the checks
             image: Any = getattr(nibabel, f"{_KINDS[size]}Image").from_bytes(data)
@@ -204,3 +212,24 @@ def _decode(path: Path, data: bytes) -> tuple[np.ndarray, tuple[float, ...], np.
         raise DataError(
             f"{path}: must be a whole NIfTI file, got a damaged one ({reason}). Download it again."
         ) from error
+
+
+def _check_unit(path: Path, code: int) -> None:
+    """Raise DataError unless lengths are in mm, or in no unit that is named."""
+    if code not in (_UNKNOWN, _MM):
+        raise DataError(
+            f"{path}: lengths must be in mm, got {_OTHER_UNITS.get(code, f'code {code}')} in the header's xyzt_units. "
+            "Bring pixdim and the affine to mm and set the unit to mm (2)."
+        )
+
+
+def _check_spacing(path: Path, zooms: tuple[float, ...], affine: np.ndarray) -> None:
+    """Raise DataError if pixdim and the lengths of the affine's columns are two spacings."""
+    with np.errstate(all="ignore"):
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not all(abs(length - zoom) <= _SPACING_TOLERANCE * zoom for length, zoom in zip(lengths, zooms, strict=True)):
+        one, two = (", ".join(f"{value:.4g}" for value in values) for values in (zooms, lengths))
+        raise DataError(
+            f"{path}: pixdim and the affine must give one spacing, got ({one}) mm and ({two}) mm along (i,j,k). "
+            "Correct the header, whichever is wrong."
+        )

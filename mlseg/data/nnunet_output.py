@@ -4,7 +4,8 @@ Version 2 (`nnUNetv2_predict --save_probabilities`) stores `probabilities` (K,z,
 its reader: those of the file, or RAS where the reader reorients. Version 1 (`nnUNet_predict --save_npz`) stores
 `softmax` (K,z,y,x), float16, in the axes of the file, but only of the box that holds the image's voxels above zero;
 where that box lies stands in `<case>.pkl`. Either may have transposed axes where another program took part. So an
-array comes here with all arrangements that it could have; which one is right is for the label map to tell.
+array comes here with all arrangements that it could have; which one is right is for the label map to tell, or for the
+.pkl where the label map can't.
 
 Source: Isensee et al., Nature Methods 18, 2021; the exports of nnunet 1.7 and nnunetv2 2.x.
 """
@@ -86,6 +87,22 @@ def list_arrangements(stored: StoredProbs, affine: np.ndarray, shape: Sequence[i
         "reoriented to RAS, transposed": (_TRANSPOSED, reoriented),
     }
     return {name: steps for name, steps in found.items() if arrange(stored.array, steps).shape[1:] == tuple(shape)}
+
+
+def find_known_steps(stored: StoredProbs, affine: np.ndarray, shape: Sequence[int]) -> Steps | None:
+    """The steps onto a grid by the .pkl beside the .npz; None if there is none, or it does not say.
+
+    Args:
+        affine: (4,4) of the grid.
+        shape: (D,H,W) of the grid.
+
+    Raises:
+        DataError: the .pkl can't be read.
+    """
+    own, pickled = stored.affine, stored.path.with_suffix(".pkl")
+    if own is None and pickled.is_file():
+        own = _read_affine(_read_properties(pickled))
+    return None if own is None else find_steps(own, stored.array.shape[1:], to_affine=affine, to_shape=shape)
 
 
 def arrange(array: np.ndarray, steps: Sequence[Steps]) -> np.ndarray:

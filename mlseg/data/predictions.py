@@ -15,7 +15,7 @@ from mlseg.data.grids import Steps, find_steps, measure_distance_mm
 from mlseg.data.label_map import count_values, map_labels
 from mlseg.data.matching import PROBS_ENDING
 from mlseg.data.nifti import Volume, read_channels, read_volume
-from mlseg.data.nnunet_output import StoredProbs, arrange, list_arrangements, read_npz
+from mlseg.data.nnunet_output import StoredProbs, arrange, find_known_steps, list_arrangements, read_npz
 from mlseg.data.saved_case import SavedCase, to_tensor
 from mlseg.data.saved_files import SavedFiles
 from mlseg.functional.calibration import SUM_TOLERANCE, check_probabilities
@@ -165,6 +165,13 @@ class SavedReader:
         if files.prediction is None:
             name, steps = next(iter(found.items()))
             return name, steps, None
+        return self._choose_arrangement(stored, found, base, files)
+
+    def _choose_arrangement(
+        self, stored: StoredProbs, found: Mapping[str, tuple[Steps, ...]], base: Volume, files: SavedFiles
+    ) -> tuple[str, tuple[Steps, ...], float]:
+        """The order of the axes in which the label map fits best; where several do, that of the .pkl."""
+        path = stored.path
         top = find_top_label(torch.from_numpy(stored.array))[1].numpy()
         shares = {name: measure_agreement(arrange(top, steps), base.array) for name, steps in found.items()}
         name = max(shares, key=lambda one: shares[one])
@@ -176,7 +183,19 @@ class SavedReader:
                 f"{path}: the most probable class must be that of {files.prediction} in at least "
                 f"{self.min_agreement:.4g} of the foreground, got {shares[name]:.4f} at best ({name}). {remedy}"
             )
-        return name, found[name], shares[name]
+        tied = [steps for one, steps in found.items() if not shares[one] < shares[name]]
+        first = arrange(stored.array, tied[0])
+        if all(np.array_equal(first, arrange(stored.array, steps)) for steps in tied[1:]):
+            return name, found[name], shares[name]
+        known = find_known_steps(stored, base.affine, base.array.shape)
+        if known is None or measure_agreement(known.apply(top), base.array) < shares[name]:
+            why = "the label map looks the same in several orders of the axes"
+            raise DataError(
+                f"{path}: the axes must be told by {files.prediction} or by a .pkl of the same grid, got "
+                f"{'no foreground' if np.isnan(shares[name]) else why}. Copy nnU-Net's .pkl beside it, or write "
+                "probs=none."
+            )
+        return "as its .pkl says", (known,), shares[name]
 
 
 def read_probs(path: Path, *, with_grid: bool) -> StoredProbs:
@@ -188,7 +207,7 @@ def read_probs(path: Path, *, with_grid: bool) -> StoredProbs:
 
 
 def measure_agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """The share of voxels with the same class among those that are not background in both; 1 if there are none.
+    """The share of voxels with the same class among those that are not background in both; NaN if there are none.
 
     Example:
         >>> measure_agreement(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]))
@@ -196,7 +215,7 @@ def measure_agreement(first: np.ndarray, second: np.ndarray) -> float:
     """
     foreground = (first > 0) | (second > 0)
     count = int(np.count_nonzero(foreground))
-    return int(np.count_nonzero(foreground & (first == second))) / count if count else 1.0
+    return int(np.count_nonzero(foreground & (first == second))) / count if count else float("nan")
 
 
 def _find_move(path: Path, array: np.ndarray, affine: np.ndarray, *, onto: Volume, owner: Path) -> Steps:

@@ -12,6 +12,7 @@ from mlseg.data.matching import (
     NIFTI_ENDINGS,
     PROBS_ENDING,
     SUFFIXES,
+    check_apart,
     join_names,
     keep_label_maps,
     list_files,
@@ -63,8 +64,8 @@ def find_cases(
     r"""Match the files of two to four places by case.
 
     Two names belong together if they are equal without their ending, or else without one of SUFFIXES:
-    `case_1.nii.gz`, `case_1_gt.nii.gz` and `case_1_0000.nii.gz` are of one case. A single file in each place needs no
-    common name.
+    `case_1.nii.gz`, `case_1_gt.nii.gz` and `case_1_0000.nii.gz` are of one case. Files that are given themselves, not
+    by a folder or a pattern, need no common name.
 
     Args:
         reference, prediction, probs, image: a file, a folder, or a pattern with `*`. Without `prediction` the
@@ -76,7 +77,8 @@ def find_cases(
 
     Raises:
         DataError: a place that holds no such file; nothing that matches; a reference without a prediction, or a
-            prediction without the probabilities that others have; names that could mean two cases.
+            prediction without the probabilities that others have; names that could mean two cases; a file as
+            its own reference.
     """
     references = keep_label_maps(list_files("reference", reference, NIFTI_ENDINGS))
     role, judged = ("prediction", prediction) if prediction is not None else ("probs", str(probs))
@@ -84,7 +86,9 @@ def find_cases(
         predictions = _list_probs(judged, taken=())
     else:
         predictions = keep_label_maps(list_files(role, judged, NIFTI_ENDINGS))
-    pairs, alone = _match_all(role, predictions, references)
+    both_named = _is_file(judged) and _is_file(reference)
+    pairs, alone = _match_all(role, predictions, references, named=both_named)
+    check_apart(role, pairs.values())
     given: dict[str, Path | None]
     if prediction is None:
         given = {case_id: path for case_id, (path, _) in pairs.items()}
@@ -95,9 +99,9 @@ def find_cases(
     else:
         given = _find_probs(pairs, _list_probs(probs, taken=[path for path, _ in pairs.values()]), probs)
     # Who names one file does not ask for the others beside it.
-    named_one = any(Path(place).expanduser().is_file() for place in (judged, reference))
+    named_one = _is_file(judged) or _is_file(reference)
     notes = [] if named_one else _report_alone(*alone, missing, judged, reference)
-    images = {} if image is None else _find_images(pairs, list_files("image", image, NIFTI_ENDINGS), notes)
+    images = {} if image is None else _find_images(pairs, list_files("image", image, NIFTI_ENDINGS), image, notes)
     cases = [
         SavedFiles(
             case_id=case_id,
@@ -113,11 +117,15 @@ def find_cases(
 
 
 def _match_all(
-    role: str, predictions: Mapping[str, Path], references: Mapping[str, Path]
+    role: str, predictions: Mapping[str, Path], references: Mapping[str, Path], *, named: bool
 ) -> tuple[dict[str, tuple[Path, Path]], tuple[list[str], list[str]]]:
-    """Case -> (prediction, reference), and the names of the predictions and references that stay alone."""
+    """Case -> (prediction, reference), and the names of the predictions and references that stay alone.
+
+    Args:
+        named: both are one file that the user gave itself, so any names will do.
+    """
     names = match_names(predictions, references)
-    if not names and len(predictions) == len(references) == 1:
+    if not names and named:
         own, other = next(iter(predictions)), next(iter(references))
         names = {strip_suffix(own): (own, other)}
     if not names:
@@ -180,7 +188,7 @@ def _find_probs(
     pairs: Mapping[str, tuple[Path, Path]], files: Mapping[str, Path], place: str
 ) -> dict[str, Path | None]:
     """The probabilities of each case; every case must have them."""
-    found = _find_partners(pairs, files)
+    found = _find_partners(pairs, files, place)
     lacking = sorted(pairs.keys() - found.keys())
     if lacking:
         raise DataError(
@@ -191,21 +199,25 @@ def _find_probs(
 
 
 def _find_images(
-    pairs: Mapping[str, tuple[Path, Path]], files: Mapping[str, Path], notes: list[str]
+    pairs: Mapping[str, tuple[Path, Path]], files: Mapping[str, Path], place: str, notes: list[str]
 ) -> dict[str, Path]:
-    found = _find_partners(pairs, files)
+    found = _find_partners(pairs, files, place)
     lacking = sorted(pairs.keys() - found.keys())
     if lacking:
         notes.append(f"No image for {join_names(lacking)}.")
     return found
 
 
-def _find_partners(pairs: Iterable[str], files: Mapping[str, Path]) -> dict[str, Path]:
-    """The file of each case that has one; one file of one case needs no name."""
+def _find_partners(pairs: Iterable[str], files: Mapping[str, Path], place: str) -> dict[str, Path]:
+    """The file of each case that has one; a file that was given itself for one case needs no name."""
     cases = list(pairs)
-    if len(cases) == len(files) == 1:
+    if len(cases) == 1 and _is_file(place):
         return {cases[0]: next(iter(files.values()))}
     return {own: files[other] for own, other in match_names(cases, files).values()}
+
+
+def _is_file(place: str) -> bool:
+    return Path(place).expanduser().is_file()
 
 
 def _name_subject(case_id: str, pattern: str | None) -> str:

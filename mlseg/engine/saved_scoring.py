@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import multiprocessing
 import os
 import sys
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mlseg.checks import DataError, RunError
+from mlseg.data.matching import join_names
 from mlseg.data.predictions import SavedReader
 from mlseg.data.saved_case import SavedCase
 from mlseg.data.saved_files import SavedFiles
@@ -48,7 +50,7 @@ class CaseVerdict:
         bins: (evaluation, region, label) -> histograms.
         view: the slice to look at.
         facts: for score.json: its files with size and SHA-256, how the axes of its probabilities were found, the
-            agreement of these with the label map.
+            agreement of these with the label map (None where it is undefined or one of them is not there).
         problem: why it could not be judged, a line per file; "" if it was.
     """
 
@@ -191,6 +193,15 @@ def describe_probs(verdicts: Sequence[CaseVerdict]) -> list[str]:
         lowest = min(agreed, key=lambda case_id: agreed[case_id])
         share = "all" if agreed[lowest] == 1 else f"at least {100 * agreed[lowest]:.2f} % (lowest: {lowest})"
         notes.append(f"The most probable class is that of the label map in {share} of the foreground.")
+    undefined = [
+        v.case_id
+        for v in verdicts
+        if {"prediction", "probs"} <= set(v.facts.get("files", ())) and v.facts.get("agreement") is None
+    ]
+    if undefined:
+        how_many = f"{len(undefined)} of {len(verdicts)} cases"
+        what = "the label map and the most probable class have no foreground to agree in"
+        notes.append(f"In {how_many} {what}: {join_names(undefined)}.")
     axes = Counter(verdict.facts["axes"] for verdict in verdicts if verdict.facts.get("axes"))
     if axes:
         listed = "; ".join(name if len(axes) == 1 else f"{name} ({count})" for name, count in axes.items())
@@ -213,7 +224,7 @@ def _describe_case(files: SavedFiles, case: SavedCase) -> dict[str, Any]:
         "subject_id": files.subject_id,
         "files": {role: _describe_file(path) for role, path in paths.items()},
         "axes": case.arrangement,
-        "agreement": case.agreement,
+        "agreement": None if case.agreement is None or math.isnan(case.agreement) else case.agreement,
         "sum_error": case.sum_error,
     }
 

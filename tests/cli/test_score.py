@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,6 +80,33 @@ def test_a_folder_of_nnunet_is_judged(place: Path, command: Type) -> None:
     record = json.loads((folder / "score.json").read_text())
     assert record["merged"] == {"heart": ["Myo", "LV"]}
     assert record["software"]["packages"]["numpy"] == np.__version__
+
+
+def test_a_missed_case_is_not_mirrored(place: Path, command: Type) -> None:
+    probs = np.random.default_rng(2).uniform(0.05, 0.2, size=(3, 3, 12, 12)).astype(np.float32)
+    probs[0] = 1 - probs[1] - probs[2]
+    write_volume(place / "preds/p2_ES.nii.gz", np.zeros((3, 12, 12), dtype=np.uint8), affine=AFFINE)
+    words = ["prediction=preds/p2_ES.nii.gz", "reference=refs", "labels=[bg,a,b]"]
+    # As a reader that reorients to RAS leaves them: both axes of the slices are turned.
+    np.savez(place / "preds/p2_ES.npz", probabilities=probs[:, :, ::-1, ::-1])
+    code, _, err = command(*words, "output=x")
+    assert code == 1
+    assert err.startswith("mlseg-score: preds/p2_ES.npz: ")
+    assert "probs=none" in err
+    affine = np.array([[1.5, 0, 0, -16.5], [0, 1.5, 0, -16.5], [0, 0, 8, 0], [0, 0, 0, 1]])
+    (place / "preds/p2_ES.pkl").write_bytes(pickle.dumps({"nibabel_stuff": {"reoriented_affine": affine}}))
+    assert command(*words, "output=x")[0] == 0
+    write_volume(place / "probs.nii", probs, affine=AFFINE)
+    assert command(*words, "probs=probs.nii", "output=y")[0] == 0
+    found, wanted = (read_scores(place / name / "scores.csv") for name in "xy")
+    np.testing.assert_equal([row.value for row in found], [row.value for row in wanted])
+    assert any(row.metric == "nll" for row in found)
+
+
+def test_one_folder_for_both_sides_is_refused(command: Type) -> None:
+    code, _, err = command("prediction=refs", "reference=refs", "labels=[bg,a,b]")
+    assert code == 1
+    assert err.startswith("mlseg-score: prediction: must be another file than the reference, got refs/p1_ED_gt.nii.gz")
 
 
 def test_label_maps_alone(place: Path, command: Type) -> None:

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from mlseg.checks import DataError
-from mlseg.data.matching import NIFTI_ENDINGS, join_names, list_files, match_names, strip_ending, strip_suffix
+from mlseg.data.matching import (
+    NIFTI_ENDINGS,
+    check_apart,
+    join_names,
+    list_files,
+    match_names,
+    strip_ending,
+    strip_suffix,
+)
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -80,3 +88,12 @@ def test_names_that_could_mean_two_are_refused(left: list[str], right: list[str]
 def test_long_lists_are_cut() -> None:
     assert join_names("dbca") == "a, b, c and 1 more"
     assert join_names(["b", "a"]) == "a, b"
+
+
+def test_a_file_is_never_judged_by_itself(tmp_path: Path) -> None:
+    touch(tmp_path, "a_gt.nii", "a_pred.nii")
+    (tmp_path / "link.nii").symlink_to(tmp_path / "a_gt.nii")
+    check_apart("prediction", [(tmp_path / "a_pred.nii", tmp_path / "a_gt.nii")])
+    for own in ("a_gt.nii", "link.nii"):
+        with pytest.raises(DataError, match=r"^prediction: .*for both.*prediction='.*\*_pred\.nii\.gz' reference='"):
+            check_apart("prediction", [(tmp_path / own, tmp_path / "a_gt.nii")])

@@ -121,6 +121,45 @@ def test_spacing_must_be_above_zero(tmp_path: Path) -> None:
         read_volume(tmp_path / "a.nii")
 
 
+@pytest.mark.parametrize("place", [80, 84, 88])  # pixdim[1] to pixdim[3]
+def test_spacing_must_be_that_of_the_affine(tmp_path: Path, place: int) -> None:
+    whole = nibabel.Nifti1Image(np.zeros((2, 2, 2), np.int16), AFFINE).to_bytes()
+    (stored,) = np.frombuffer(whole[place : place + 4], dtype="<f4")
+    for factor, fits in ((1.008, True), (0.992, True), (1.02, False), (0.98, False), (10, False)):
+        data = bytearray(whole)
+        data[place : place + 4] = np.float32(factor * stored).tobytes()
+        (tmp_path / "a.nii").write_bytes(bytes(data))
+        if fits:
+            read_volume(tmp_path / "a.nii")
+            continue
+        wanted = r"a\.nii: pixdim and the affine must give one spacing, got \(.*\) mm and \(1\.503, 1\.221, 8\.006\) mm"
+        with pytest.raises(DataError, match=wanted):
+            read_volume(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize(("unit", "name"), [(1, "metre"), (3, "micron"), (5, "code 5")])
+@pytest.mark.parametrize("time", [0, 8])
+def test_lengths_must_be_in_mm(tmp_path: Path, unit: int, name: str, time: int) -> None:
+    for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image):
+        image = kind(np.zeros((2, 2, 2), np.int16), AFFINE)
+        image.header["xyzt_units"] = unit + time
+        (tmp_path / "a.nii").write_bytes(image.to_bytes())
+        with pytest.raises(DataError, match=rf"a\.nii: lengths must be in mm, got {name}"):
+            read_volume(tmp_path / "a.nii")
+        for known in (0, 2):
+            image.header["xyzt_units"] = known + time
+            (tmp_path / "a.nii").write_bytes(image.to_bytes())
+            read_volume(tmp_path / "a.nii")
+
+
+@pytest.mark.slow
+def test_headers_of_real_files_agree_with_themselves(realdata_dir: Path) -> None:
+    paths = [path for name in ("acdc", "hippocampus", "brats2015") for path in (realdata_dir / name).rglob("*.nii*")]
+    assert paths
+    for path in paths[::10]:
+        read_channels(path)
+
+
 def test_affine_must_be_finite(tmp_path: Path) -> None:
     data = bytearray(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.int16), AFFINE).to_bytes())
     data[280:284] = np.float32(np.nan).tobytes()  # srow_x[0]

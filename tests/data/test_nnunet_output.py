@@ -11,7 +11,7 @@ import pytest
 
 from mlseg.checks import DataError
 from mlseg.data.grids import Steps
-from mlseg.data.nnunet_output import StoredProbs, arrange, list_arrangements, read_npz
+from mlseg.data.nnunet_output import StoredProbs, arrange, find_known_steps, list_arrangements, read_npz
 
 AFFINE = np.array([[-1.5, 0, 0, 20], [0, -1.5, 0, 30], [0, 0, 8, -5], [0, 0, 0, 1]], dtype=float)
 SHAPE = (3, 5, 4)
@@ -139,3 +139,15 @@ def test_the_grid_of_the_pickle_comes_first() -> None:
     flipped = Steps((0, 1, 2), (False, True, False))
     stored = StoredProbs(path=Path("a"), array=draw_probs(), affine=flipped.move_affine(AFFINE, SHAPE))
     assert next(iter(list_arrangements(stored, AFFINE, SHAPE).items())) == ("as its .pkl says", (flipped,))
+
+
+def test_the_pkl_alone_tells_the_steps_onto_a_grid(tmp_path: Path) -> None:
+    path = write(tmp_path, "probabilities", draw_probs())
+    stored = read_npz(path, with_grid=False)
+    assert find_known_steps(stored, AFFINE, SHAPE) is None
+    flipped = Steps((0, 1, 2), (True, True, False))
+    record = {"nibabel_stuff": {"reoriented_affine": flipped.move_affine(AFFINE, SHAPE)}}
+    path.with_suffix(".pkl").write_bytes(pickle.dumps(record))
+    assert find_known_steps(stored, AFFINE, SHAPE) == flipped
+    # Another grid than that of the image.
+    assert find_known_steps(stored, np.eye(4), SHAPE) is None

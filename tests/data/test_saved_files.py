@@ -123,3 +123,37 @@ def test_images_are_the_first_channels(place: Path) -> None:
     found = find_cases(prediction="preds", reference="refs", image="images")
     assert [case.image for case in found.cases] == [Path("images/a_0000.nii.gz"), None]
     assert found.notes == ("No image for b.",)
+
+
+def test_one_folder_for_both_is_refused(place: Path) -> None:
+    touch("all", *(f"case{n}_{kind}.nii.gz" for n in (1, 2) for kind in ("gt", "pred")))
+    for own, other in (("all", "all"), ("all/*_pred*", "all"), ("all/case1_gt.nii.gz", "./all/case1_gt.nii.gz")):
+        with pytest.raises(DataError, match=r"^prediction: must be another file than the reference, got all/case1_"):
+            find_cases(prediction=own, reference=other)
+    found = find_cases(prediction="all/*_pred.nii.gz", reference="all/*_gt.nii.gz")
+    assert [case.case_id for case in found.cases] == ["case1", "case2"]
+
+
+def test_one_file_in_a_folder_is_matched_by_its_name(place: Path) -> None:
+    touch("mine", "x.nii.gz")
+    touch("theirs", "y.nii.gz")
+    for own, other in (
+        ("mine", "theirs"),
+        ("mine/x.nii.gz", "theirs"),
+        ("mine", "theirs/y.nii.gz"),
+        ("mi*/*", "th*/*"),
+    ):
+        with pytest.raises(DataError, match=r"^prediction: must have files named as the references, got x for y"):
+            find_cases(prediction=own, reference=other)
+    assert len(find_cases(prediction="mine/x.nii.gz", reference="theirs/y.nii.gz").cases) == 1
+
+
+def test_one_file_of_probabilities_or_of_an_image_is_matched_by_its_name(place: Path) -> None:
+    touch("probs", "c_probs.nii.gz")
+    files = {"prediction": "preds/a.nii.gz", "reference": "refs/a_gt.nii.gz"}
+    with pytest.raises(DataError, match=r"^probs: must have a file for each case, got none for a in probs"):
+        find_cases(**files, probs="probs")
+    assert find_cases(**files, probs="probs/c_probs.nii.gz").cases[0].probs == Path("probs/c_probs.nii.gz")
+    found = find_cases(**files, image="probs")
+    assert (found.cases[0].image, found.notes) == (None, ("No image for a.",))
+    assert find_cases(**files, image="probs/c_probs.nii.gz").cases[0].image == Path("probs/c_probs.nii.gz")

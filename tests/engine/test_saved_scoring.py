@@ -213,3 +213,20 @@ def test_notes_name_the_lowest_agreement_and_count_the_axes() -> None:
     assert axes == "Axes of the probabilities: a (2); b (1)."
     assert sums.startswith("In 1 of 3 cases")
     assert "in all of the foreground" in describe_probs(verdicts[:1])[0]
+
+
+def test_a_case_without_foreground_has_no_agreement(cases: list[SavedFiles], judge: SavedJudge, tmp_path: Path) -> None:
+    probs = np.full((3, 2, 8, 7), 0.1, dtype=np.float32)
+    probs[0] = 0.8
+    assert cases[1].prediction is not None
+    assert cases[1].probs is not None
+    write_volume(cases[1].prediction, np.zeros((2, 8, 7), dtype=np.uint8), affine=AFFINE)
+    write_volume(cases[1].probs, probs, affine=AFFINE)
+    verdicts = judge_cases(judge, cases)
+    assert [verdict.facts["agreement"] for verdict in verdicts] == [1.0, None, 1.0]
+    write_verdicts(tmp_path / "out", verdicts, RECORD)
+    assert json.loads((tmp_path / "out/score.json").read_text())["cases"]["c1"]["agreement"] is None
+    notes = describe_probs(verdicts)
+    assert "in all of the foreground" in notes[0]
+    assert notes[1] == "In 1 of 3 cases the label map and the most probable class have no foreground to agree in: c1."
+    assert describe_probs(verdicts[1:2])[0].startswith("In 1 of 1 cases the label map")

@@ -172,6 +172,7 @@ def test_identical_masks_are_at_distance_zero() -> None:
 def test_the_image_edge_is_surface() -> None:
     assert find_surface(np.ones((5, 5, 5), dtype=bool)).sum() == 5**3 - 3**3
     assert find_surface(np.ones((1, 4, 4), dtype=bool)).all()
+    assert find_surface(np.ones((6, 7), dtype=bool)[:, None]).all()  # numpy gives a new axis no stride
 
 
 def test_faces_open_a_surface_and_corners_alone_do_not() -> None:
@@ -246,12 +247,3 @@ def test_wrong_spacing_is_refused(spacing: tuple[float, ...]) -> None:
 def test_masks_of_other_shapes_are_refused() -> None:
     with pytest.raises(DataError, match="one shape"):
         compute_surface_distances(np.ones((2, 2), bool), np.ones((2, 3), bool), (1.0, 1.0))
-
-
-def test_a_mask_with_a_new_axis_is_the_mask() -> None:
-    mask = np.ones((6, 7), dtype=bool)
-    assert np.array_equal(find_surface(mask[None])[0], np.ones((6, 7), bool))
-    assert np.array_equal(find_surface(mask[:, None])[:, 0], np.ones((6, 7), bool))
-    square = np.zeros((6, 7), dtype=bool)
-    square[1:5, 1:5] = True
-    assert int(find_surface(square).sum()) == 12
