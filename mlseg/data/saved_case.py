@@ -20,8 +20,8 @@ class SavedCase:
     Args:
         affine: (4,4) of that grid, voxel (i,j,k) to world mm.
         image: (D,H,W) of the image's first channel, or None.
-        agreement: share of the foreground in which the top label of the probabilities is the label map, NaN without any; None if one of
-            the two is not there.
+        agreement: share of the foreground in which the top label of the probabilities is the label map; NaN without
+            foreground, None if one of the two is not there.
         arrangement: how the axes of the probabilities were found; "" without probabilities.
         sum_error: how far the sums of the stored probabilities were off 1 before they were divided out; 0 if they were
             left as they are.

@@ -68,11 +68,9 @@ class _Excess(torch.autograd.Function):
         logits, winner = (saved.detach() for saved in ctx.saved_tensors)
         distances = winner - logits
         wins = distances.clone().eq_(0)
-        # Only for a second derivative must the factors be kept.
-        multiply = Tensor.mul if torch.is_grad_enabled() else Tensor.mul_
-        pushed = multiply(distances.gt_(ctx.margin), gradient)
-        lifted = multiply(wins, pushed.sum(dim=1, keepdim=True) / wins.sum(dim=1, keepdim=True))
-        return lifted.sub_(pushed), None
+        pushed = distances.gt_(ctx.margin).mul_(gradient)
+        share = pushed.sum(dim=1, keepdim=True) / wins.sum(dim=1, keepdim=True)
+        return wins.mul_(share).sub_(pushed), None
 
 
 @torch.no_grad()
