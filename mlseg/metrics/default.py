@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
 from torch import Tensor
 
 from mlseg.checks import check_arguments
 from mlseg.functional.bins import compute_ace, compute_cece, compute_ece, compute_mce
 from mlseg.functional.calibration import RegionCalibration
-from mlseg.functional.surfaces import compute_assd, compute_hd, compute_hd95, compute_nsd, compute_surface_distances
+from mlseg.functional.surfaces import compute_assd, compute_hd, compute_hd95, compute_nsd
 from mlseg.metrics.prediction import check_labels, check_prediction, choose_segmentation, measure_case
 from mlseg.metrics.regions import build_regions
-from mlseg.metrics.rows import Found, build_rows, score_labels
+from mlseg.metrics.rows import Found, LabelComparison, build_rows, score_labels
 from mlseg.types import CasePrediction, CaseScores
 
 
@@ -90,10 +89,8 @@ class DefaultEvaluation:
             self.name,
             segmented=choose_segmentation(prediction, found),
             labels=self.labels,
-            judge=lambda dice, predicted, reference: {
-                "dice": (dice, "1"),
-                **self.compare_masks(predicted, reference, prediction.spacing_mm),
-            },
+            spacing=prediction.spacing_mm,
+            judge=self.build_judge(prediction),
         )
         if found is None:
             return CaseScores(rows=rows)
@@ -107,27 +104,30 @@ class DefaultEvaluation:
         """The masks (D,H,W) in which calibration is measured."""
         return build_regions(target, spacing_mm, boundary_mm=self.boundary_mm, roi_margin_mm=self.roi_margin_mm)
 
-    def compare_masks(self, predicted: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float]) -> Found:
-        """Distances of one label, and whether it was missed or invented."""
-        missed = bool(reference.any()) and not predicted.any()
-        invented = bool(predicted.any()) and not reference.any()
-        if missed or invented:
-            # The farthest that two voxels of this image can be apart: a miss is never cheaper than a bad segmentation.
-            worst = math.hypot(*(size * step for size, step in zip(reference.shape, spacing_mm, strict=True)))
-            hd = hd95 = assd = worst
-            nsd = 0.0
-        else:
-            distances = compute_surface_distances(predicted, reference, spacing_mm)
+    def build_judge(self, prediction: CasePrediction) -> Callable[[LabelComparison], Found]:
+        """What is said of one label: its overlap, its distances, and whether it was missed or invented."""
+        # The farthest that two voxels of this image can be apart: a miss is never cheaper than a bad segmentation.
+        shape, spacing_mm = prediction.target.shape, prediction.spacing_mm
+        worst = math.hypot(*(size * step for size, step in zip(shape, spacing_mm, strict=True)))
+
+        def judge(label: LabelComparison) -> Found:
+            distances = label.distances
             hd, hd95, assd = compute_hd(distances), compute_hd95(distances), compute_assd(distances)
             nsd = compute_nsd(distances, self.tolerance_mm)
-        return {
-            "hd": (hd, "mm"),
-            "hd95": (hd95, "mm"),
-            "assd": (assd, "mm"),
-            "nsd": (nsd, "1"),
-            "missed": (float(missed), "case"),
-            "invented": (float(invented), "case"),
-        }
+            if label.missed or label.invented:
+                hd = hd95 = assd = worst
+                nsd = 0.0
+            return {
+                "dice": (label.dice, "1"),
+                "hd": (hd, "mm"),
+                "hd95": (hd95, "mm"),
+                "assd": (assd, "mm"),
+                "nsd": (nsd, "1"),
+                "missed": (float(label.missed), "case"),
+                "invented": (float(label.invented), "case"),
+            }
+
+        return judge
 
     def score_top_label(self, found: RegionCalibration) -> dict[str, tuple[float, str]]:
         """What is said of the confidence in the predicted class, and the proper scores."""

@@ -114,12 +114,14 @@ class MergedEvaluation(DefaultEvaluation):
         return numbers.to(target.device)[target.long()]
 
     def _score_masks(self, problem: CasePrediction, name: str) -> list[Score]:
-        def judge(dice: float, predicted: np.ndarray, reference: np.ndarray) -> dict[str, tuple[float, str]]:
-            return {"dice": (dice, "1"), **self.compare_masks(predicted, reference, problem.spacing_mm)}
-
         assert problem.segmentation is not None
         return score_labels(
-            problem, self.name, segmented=problem.segmentation, labels=("background", name), judge=judge
+            problem,
+            self.name,
+            segmented=problem.segmentation,
+            labels=("background", name),
+            spacing=problem.spacing_mm,
+            judge=self.build_judge(problem),
         )
 
     def _score_calibration(self, prediction: CasePrediction, found: Mapping[str, CaseCalibration]) -> list[Score]:

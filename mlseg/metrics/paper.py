@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from mlseg.functional.bins import compute_cece, compute_ece
-from mlseg.functional.surfaces import compute_hd, compute_hd95, compute_surface_distances
+from mlseg.functional.surfaces import compute_hd, compute_hd95
 from mlseg.metrics.prediction import check_labels, check_prediction, choose_segmentation, measure_case
-from mlseg.metrics.rows import build_rows, score_labels
+from mlseg.metrics.rows import Found, LabelComparison, build_rows, score_labels
 from mlseg.types import CasePrediction, CaseScores
 
 BINS = 15
@@ -67,7 +66,14 @@ class PaperEvaluation:
         check_prediction(owner, prediction, self.labels)
         measured = measure_case(owner, prediction, {"foreground": target > 0}, edges="paper")
         segmented = choose_segmentation(prediction, measured)
-        rows = score_labels(prediction, self.name, segmented=segmented, labels=self.labels, judge=_apply_rules)
+        rows = score_labels(
+            prediction,
+            self.name,
+            segmented=segmented,
+            labels=self.labels,
+            spacing=VOXEL_SPACING,
+            judge=_apply_rules,
+        )
         if measured is None:
             return CaseScores(rows=rows)
         counts = measured.regions["foreground"].counts
@@ -79,11 +85,11 @@ class PaperEvaluation:
         return CaseScores(rows=rows, bins={("foreground", "all"): counts})
 
 
-def _apply_rules(dice: float, predicted: np.ndarray, reference: np.ndarray) -> dict[str, tuple[float, str]]:
-    hd = hd95 = 0.0
-    if not reference.any():
-        dice = 1.0
-    elif predicted.any():
-        distances = compute_surface_distances(predicted, reference, VOXEL_SPACING)
-        hd, hd95 = compute_hd(distances), compute_hd95(distances, pooled=True)
+def _apply_rules(label: LabelComparison) -> Found:
+    # Where either mask is empty there are no distances.
+    known = label.distances.voxels > 0
+    hd = compute_hd(label.distances) if known else 0.0
+    hd95 = compute_hd95(label.distances, pooled=True) if known else 0.0
+    absent = label.invented or math.isnan(label.dice)
+    dice = 1.0 if absent else label.dice
     return {"dice": (round(dice, DIGITS), "1"), "hd": (hd, "voxel"), "hd95": (hd95, "voxel")}
