@@ -66,16 +66,18 @@ class Preprocessing:
         where it shrinks, against aliasing), the target to the nearest pixel.
         """
         inside = (case.image != 0).any(axis=0) if self.normalise_over == "nonzero" else None
-        image = np.stack([normalise(channel, self.clip_percentiles, inside) for channel in case.image])
         target, spacing = case.target, case.spacing_mm
         height, width = target.shape[-2:]
         size = self.resampled_size((height, width), spacing)
+        rows, columns = linear_weights(height, size[0]), linear_weights(width, size[1])
+        # Filled channel by channel in the order it is stored in: new memory costs more than what is computed here.
+        image = np.empty((len(target), len(case.image), *size), dtype=np.float32)
+        for index, channel in enumerate(case.image):
+            scaled = normalise(channel, self.clip_percentiles, inside)
+            image[:, index] = scaled if size == (height, width) else rows @ scaled.astype(np.float64) @ columns.T
         if size != (height, width):
-            rows, columns = linear_weights(height, size[0]), linear_weights(width, size[1])
-            image = (rows @ image.astype(np.float64) @ columns.T).astype(np.float32)
             target = target[:, nearest_indices(height, size[0])][:, :, nearest_indices(width, size[1])]
             spacing = (spacing[0], spacing[1] * height / size[0], spacing[2] * width / size[1])
-        image = np.ascontiguousarray(image.transpose(1, 0, 2, 3))
         return PreparedCase(
             case_id=case.case_id,
             subject_id=case.subject_id,
