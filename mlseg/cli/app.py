@@ -203,7 +203,7 @@ class _Job:
     number: int | None = None
 
     def __call__(self, cfg: DictConfig) -> JobResult:
-        hydra = HydraConfig.get()
+        hydra, cfg = HydraConfig.get(), complete_config(cfg)
         overrides = tuple(hydra.overrides.task)
         info = AppInfo(
             choices=read_choices(hydra.runtime.choices), overrides=overrides, multirun=self.multirun, prog=self.prog
@@ -216,7 +216,7 @@ class _Job:
             print(f"{self.prog}: {title}", file=sys.stderr, flush=True)
         code = 0
         with Reporter(prog=self.prog, prefix=title, find_folder=lambda: _find_folder(cfg, info)) as reporter:
-            code = self.task(complete_config(cfg), info) or 0
+            code = self.task(cfg, info) or 0
         code = reporter.code or code
         if self.multirun and code > 128:
             raise SystemExit(code)  # ended by a signal: that was meant for the whole sweep

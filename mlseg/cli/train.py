@@ -11,6 +11,7 @@ from mlseg.cli.app import AppInfo, run_app
 from mlseg.cli.compose import read_choice_keys
 from mlseg.cli.judging import CASES, judge
 from mlseg.cli.naming import claim, run_directory
+from mlseg.cli.pooling import pool_folds
 from mlseg.cli.preflight import find_config_problems
 from mlseg.cli.programs import find_beside_python, find_typed
 
@@ -31,7 +32,7 @@ def main() -> None:
     """Entry point of the command line."""
     # SIGTERM ends a run as Ctrl-C does: status.json says so, and the same command goes on from the last epoch.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    run_app(train, config_name="train", prog="mlseg-train", check=find_config_problems)
+    run_app(train, config_name="train", prog="mlseg-train", check=find_config_problems, after_sweep=pool_folds)
 
 
 def train(cfg: DictConfig, info: AppInfo) -> int:

@@ -178,6 +178,8 @@ def _print_places(run_dir: Path, console: Console) -> None:
 
 def _print_commands(commands: Mapping[str, str], console: Console) -> None:
     """Command lines that are never wrapped, so that they can be copied."""
+    if not commands:
+        return
     console.print()
     console.print(Text("What to type next", "bold cyan"))
     for purpose, command in commands.items():
