@@ -43,7 +43,7 @@ def report_pooled(runs: Sequence[Path], folder: Path) -> None:
                 )
             owners[subject] = run
         scores += own
-        bins.update(read_run_bins(run))
+        bins |= {(k.evaluation, k.region, k.label, k.case_id): counts for k, counts in read_run_bins(run).items()}
         views += read_views(run / VIEWS_NAME).values()
     try:
         folder.mkdir(parents=True, exist_ok=True)
