@@ -1,7 +1,7 @@
 """Reading training slices: our memory-mapped cache against an HDF5 volume that is opened and read whole for each slice.
 
-    python scripts/bench/data.py --folder /tmp/bench_data    # 40 full-size BraTS phantoms, 4 minutes to write
-    python scripts/bench/data.py --folder /tmp/bench_data --quick    # 4 small ones, to see that it runs
+    python scripts/bench/data.py --folder bench_data    # 40 full-size BraTS phantoms, 4 minutes to write
+    python scripts/bench/data.py --folder bench_data --quick    # 4 small ones, to see that it runs
 
 Prints one table from one run on one machine: seconds to decompress the files and to prepare them with all cores, slices
 per second each way, and the anonymous memory of an epoch that reads from disk. Needs h5py for the second way.
