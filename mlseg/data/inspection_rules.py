@@ -165,5 +165,5 @@ def _find_shared_subjects(case_ids: Sequence[str]) -> Iterator[Finding]:
     alike = find_shared_start(case_ids)
     if alike:
         text = f"{' and '.join(alike)}: look like scans of one person, but each case counts as a person."
-        remedy = "If they are, say so, or a person may be trained on and tested: data.source.subject_pattern='(.+)_'."
+        remedy = "If they are, say so, or a person is trained on and tested: 'data.source.subject_pattern=\"(.+)_\"'."
         yield Finding(kind="subject", text=f"{text} {remedy}", cases=alike)

@@ -77,8 +77,9 @@ def check_subjects(case_ids: Iterable[str], pattern: str | None) -> None:
     if alike:
         raise ConfigError(
             f"data.source.subject_pattern: must say whose scans the cases are before a split is drawn, got null where "
-            f"{' and '.join(alike)} look like scans of one person. Give e.g. data.source.subject_pattern='(.+)_', or "
-            "'(.+)' if each case is another person."
+            f"{' and '.join(alike)} look like scans of one person. "
+            f"Give e.g. 'data.source.subject_pattern=\"(.+)_\"', or "
+            "with (.+) if each case is another person."
         )
 
 
