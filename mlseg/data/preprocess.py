@@ -73,8 +73,11 @@ class Preprocessing:
         # Filled channel by channel in the order it is stored in: new memory costs more than what is computed here.
         image = np.empty((len(target), len(case.image), *size), dtype=np.float32)
         for index, channel in enumerate(case.image):
-            scaled = normalise(channel, self.clip_percentiles, inside)
-            image[:, index] = scaled if size == (height, width) else rows @ scaled.astype(np.float64) @ columns.T
+            if size == (height, width):
+                normalise(channel, self.clip_percentiles, inside, out=image[:, index])
+            else:
+                scaled = normalise(channel, self.clip_percentiles, inside)
+                image[:, index] = rows @ scaled.astype(np.float64) @ columns.T
         if size != (height, width):
             target = target[:, nearest_indices(height, size[0])][:, :, nearest_indices(width, size[1])]
             spacing = (spacing[0], spacing[1] * height / size[0], spacing[2] * width / size[1])
@@ -105,7 +108,11 @@ class Preprocessing:
 
 
 def normalise(
-    volume: np.ndarray, clip_percentiles: tuple[float, float], inside: np.ndarray | None = None
+    volume: np.ndarray,
+    clip_percentiles: tuple[float, float],
+    inside: np.ndarray | None = None,
+    *,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Clip to percentiles, then subtract the mean and divide by the standard deviation (float32).
 
@@ -116,27 +123,35 @@ def normalise(
         clip_percentiles: in [0,100], rising.
         inside: mask of the voxels that percentiles, mean and deviation come from; the others take the lowest value.
             None, or a mask without voxels, takes all.
+        out: float32 array of the volume's shape that takes the result; None makes one.
     """
+    result = np.empty(volume.shape, dtype=np.float32) if out is None else out
     chosen = volume[inside] if inside is not None and inside.any() else volume
     low, high = np.percentile(chosen, clip_percentiles)
-    if not high > low:
-        return np.zeros(volume.shape, dtype=np.float32)
     clipped = np.clip(chosen, low, high, dtype=np.float64)
     mean, deviation = clipped.mean(), clipped.std()
-    if not deviation > 0:
-        return np.zeros(volume.shape, dtype=np.float32)
-    scaled = ((clipped - mean) / deviation).astype(np.float32)
+    if not (high > low and deviation > 0):
+        result[...] = 0
+        return result
+    clipped -= mean
+    clipped /= deviation
     if chosen is volume:
-        return scaled
-    result = np.full(volume.shape, (low - mean) / deviation, dtype=np.float32)
-    result[inside] = scaled
+        result[...] = clipped
+    else:
+        result[...] = (low - mean) / deviation
+        result[inside] = clipped
     return result
 
 
 def find_blank_slices(image: np.ndarray) -> tuple[int, ...]:
     """Indices of the slices of (D,C,h,w) that are constant in every channel."""
-    blank = (image.min(axis=(-2, -1)) == image.max(axis=(-2, -1))).all(axis=1)
-    return tuple(np.flatnonzero(blank).tolist())
+    return tuple(index for index, channels in enumerate(image) if all(map(_is_constant, channels)))
+
+
+def _is_constant(pixels: np.ndarray) -> bool:
+    """Whether (h,w) holds one value; its middle row tells most that don't."""
+    first = pixels[0, 0]
+    return bool((pixels[len(pixels) // 2] == first).all() and (pixels == first).all())
 
 
 def draw_landmarks(target: np.ndarray) -> np.ndarray:
