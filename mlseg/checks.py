@@ -38,6 +38,23 @@ class RunError(MlsegError):
     """A run directory or a checkpoint that cannot be used, or a training that had to stop."""
 
 
+class PeerError(RunError):
+    """Another process of a distributed run has failed; it says why itself."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked the run to stop.
+
+    Args:
+        signal: its name, e.g. "SIGTERM".
+        saved: what is kept, for the message.
+    """
+
+    def __init__(self, signal: str, *, saved: str = "") -> None:
+        super().__init__(f"stopped by {signal}{f', {saved}' if saved else ''}")
+        self.signal = signal
+
+
 def describe_problem(owner: str, argument: str, value: Any, rule: Rule) -> str | None:
     """One sentence on what is wrong with `owner.argument = value`, or None if nothing is.
 

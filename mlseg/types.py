@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,12 +103,17 @@ class PreparedCase:
 
 
 class SegBatch(TypedDict):
-    """What a loader hands to the trainer: image (N,C,*S) float32, target (N,*S) int64."""
+    """What a loader hands to the trainer: image (N,C,*S) float32, target (N,*S) int64.
+
+    `weight` is given where several processes share a batch: by it the gradients of uneven shares average to that of the
+    whole; 0 if this process has nothing of it, and works on a sample of another's for company.
+    """
 
     image: Tensor
     target: Tensor
     case_id: list[str]
     slice_index: list[int]
+    weight: NotRequired[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +155,8 @@ class BatchLoader(Protocol):
     def __len__(self) -> int:
         """Batches per epoch."""
 
-    def epoch(self, epoch: int) -> Iterator[SegBatch]:
-        """The batches of epoch number `epoch` (from 0), on the device they live on."""
+    def epoch(self, epoch: int, *, start: int = 0) -> Iterator[SegBatch]:
+        """The batches of epoch number `epoch` (from 0) from batch number `start` on, on the device they live on."""
 
 
 class CaseSet(Protocol):

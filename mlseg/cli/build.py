@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlseg.data.slices import SliceLoader
     from mlseg.data.splits import Split
     from mlseg.engine.device import Compute
+    from mlseg.engine.distributed import Group
     from mlseg.engine.inference import Inference
     from mlseg.types import CaseFiles, CaseSource, EvaluationProtocol
 
@@ -115,9 +116,12 @@ def build_preprocessing(data: DictConfig) -> Preprocessing:
     )
 
 
-def build_loader(cfg: DictConfig, cases: PreparedSet, compute: Compute) -> SliceLoader | PatchLoader:
-    """Training batches: slices, or patches of volumes where data.dims is 3."""
+def build_loader(
+    cfg: DictConfig, cases: PreparedSet, compute: Compute, group: Group | None = None
+) -> SliceLoader | PatchLoader:
+    """Training batches: slices, or patches of volumes where data.dims is 3; of several processes each its share."""
     from mlseg.data.patches import PatchLoader
+    from mlseg.data.sharing import Share
     from mlseg.data.slices import SliceLoader
 
     data = cfg.data
@@ -128,6 +132,7 @@ def build_loader(cfg: DictConfig, cases: PreparedSet, compute: Compute) -> Slice
         "device": str(compute.device),
         "residency": data.residency,
         "augment": build(cfg.augment),
+        "share": Share(rank=group.rank, world=group.world) if group else None,
     }
     if data.dims == 3:
         share = data.foreground_share

@@ -17,9 +17,12 @@ from hydra.errors import ConfigCompositionException, HydraException, Instantiati
 from omegaconf.errors import OmegaConfBaseException
 
 import mlseg
-from mlseg.checks import ConfigError, MlsegError
+from mlseg.checks import ConfigError, MlsegError, PeerError, Stopped
 
 FAILED, MISTAKE, INTERRUPTED, UNHEARD = 1, 2, 130, 141
+# Stopped by a signal of the cluster, all saved: run the same command again. HTCondor's convention for such an end, and
+# what scripts/slurm/train.sbatch requeues on.
+REQUEUE = 85
 LOG = "mlseg-error.log"
 
 
@@ -31,7 +34,7 @@ class Reporter:
         prog: what the line begins with.
         prefix: what was being done, e.g. a job's overrides; "" if that is plain.
         find_folder: gives the folder for the traceback of an unexpected exception; None takes the current one.
-        quiet: True prints nothing, for all but one of several processes that make the same mistake.
+        quiet: True leaves it to another process to tell of mistakes in the command, and of stops.
         outermost: True ends an interruption from the keyboard too; an inner one must reach the outermost.
     """
 
@@ -60,7 +63,8 @@ class Reporter:
             return True
         known = describe_error(error)
         self.code, self.message = known or (FAILED, self._describe_unknown(error))
-        if not self.quiet:
+        # The process that failed speaks for those that lost it, and the first for all that make the same mistake.
+        if not isinstance(error, PeerError) and not (self.quiet and self.code in (MISTAKE, INTERRUPTED, REQUEUE)):
             print(format_message(self.prog, self.message, prefix=self.prefix), file=sys.stderr, flush=True)
         return True
 
@@ -95,6 +99,9 @@ def describe_error(error: BaseException) -> tuple[int, str] | None:
         root = root.__cause__
     if isinstance(root, MlsegError):
         return (MISTAKE if isinstance(root, ConfigError) else FAILED), str(root)
+    if isinstance(root, Stopped):
+        code = INTERRUPTED if root.signal == "SIGINT" else REQUEUE
+        return code, f"{root}. Type the same command to go on."
     if isinstance(root, KeyboardInterrupt):
         return INTERRUPTED, "interrupted. Type the same command to go on."
     if isinstance(root, yaml.YAMLError):

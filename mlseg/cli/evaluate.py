@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +29,14 @@ from mlseg.cli.judged_run import BEST, EVALUATIONS, LAST, JudgedRun, read_run, r
 from mlseg.cli.judging import hash_weights, judge
 from mlseg.cli.programs import find_typed
 from mlseg.cli.run_base import CONFIG, find_added, find_base, store_base
+from mlseg.engine.stopping import StopSignals
 
 if TYPE_CHECKING:
     from torch import nn
 
     from mlseg.data.cache import PreparedSet
     from mlseg.engine.device import Compute
+    from mlseg.engine.distributed import Group
     from mlseg.report.judgement import Judgement
 
 PROG = "mlseg-evaluate"
@@ -45,9 +46,8 @@ START_KEYS = ("encoder_weights", "weights_path")
 
 def main() -> None:
     """Entry point of the command line."""
-    # SIGTERM ends it as Ctrl-C does: nothing of an unfinished evaluation is left.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    run_app(evaluate, config_name=CONFIG, prog=PROG, check=find_evaluate_problems, find_base=find_base)
+    with StopSignals():  # nothing of an unfinished evaluation is left
+        run_app(evaluate, config_name=CONFIG, prog=PROG, check=find_evaluate_problems, find_base=find_base)
 
 
 def evaluate(cfg: DictConfig, info: AppInfo) -> int:
@@ -55,24 +55,45 @@ def evaluate(cfg: DictConfig, info: AppInfo) -> int:
 
     Nothing is written into the run's directory but the evaluation's own folder, and that only when it is whole.
     """
+    from mlseg.engine.distributed import join_group
+
+    with StopSignals(), join_group() as group:
+        run = read_run(cfg.run)
+        compute = _choose_compute(cfg, group)
+        with group.first_goes_ahead():
+            cases, judged = _find_cases(cfg, run)
+        network, judged = _load(cfg, judged, compute)
+        if group.is_first:
+            _fill(cfg, info, judged, network=network, cases=cases, compute=compute, group=group)
+        else:
+            judge(cfg, network, cases, folder=Path(), compute=compute, group=group)
+    return 0
+
+
+def _fill(
+    cfg: DictConfig,
+    info: AppInfo,
+    judged: Judged,
+    *,
+    network: nn.Module,
+    cases: PreparedSet,
+    compute: Compute,
+    group: Group,
+) -> None:
     from mlseg.engine.provenance import describe_software
     from mlseg.records import write_json
     from mlseg.report.judgement import report_judgement
 
-    run = read_run(cfg.run)
-    compute = _choose_compute(cfg)
-    cases, judged = _find_cases(cfg, run)
-    network, judged = _load(cfg, judged, compute)
     folder, settings = _choose_folder(cfg, info, judged), list_settings(cfg, judged)
     earlier = check_free(folder, settings)
     _announce(judged, folder, earlier)
     with filling(folder) as hidden:
-        how = judge(cfg, network, cases, folder=hidden, compute=compute)
-        record = build_record(cfg, judged, settings=settings, added=find_added(run), fingerprint=cases.fingerprint)
+        how = judge(cfg, network, cases, folder=hidden, compute=compute, group=group)
+        added, fingerprint = find_added(judged.run), cases.fingerprint
+        record = build_record(cfg, judged, settings=settings, added=added, fingerprint=fingerprint)
         own = {"overrides": list(info.overrides), "evaluated": how, "software": describe_software()}
         write_json(hidden / RECORD, {**record, **own})
     report_judgement(folder, _build_judgement(cfg, info, judged), commands=_suggest_commands(info, judged))
-    return 0
 
 
 def _find_cases(cfg: DictConfig, run: JudgedRun) -> tuple[PreparedSet, Judged]:
@@ -123,18 +144,19 @@ def _find_cases(cfg: DictConfig, run: JudgedRun) -> tuple[PreparedSet, Judged]:
     return prepared, judged
 
 
-def _choose_compute(cfg: DictConfig) -> Compute:
+def _choose_compute(cfg: DictConfig, group: Group) -> Compute:
     from mlseg.engine.device import choose_compute
     from mlseg.engine.seeding import use_deterministic_kernels
     from mlseg.engine.settings import TrainerSettings
 
     settings = TrainerSettings(**OmegaConf.to_container(cfg.trainer, resolve=True))  # type: ignore[arg-type]
     use_deterministic_kernels(settings.deterministic)
+    local_rank = group.local_rank if group.world > 1 else None
     try:
-        compute = choose_compute(settings)
+        compute = choose_compute(settings, local_rank=local_rank)
     except ConfigError:
         # The precision of the training may not be had here, and an evaluation has one of its own.
-        compute = choose_compute(dataclasses.replace(settings, amp="auto"))
+        compute = choose_compute(dataclasses.replace(settings, amp="auto"), local_rank=local_rank)
     return compute.in_precision(cfg.evaluation.precision)
 
 

@@ -13,13 +13,22 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mlseg.engine.device import Compute
+    from mlseg.engine.distributed import Group
     from mlseg.types import CaseSet
 
 # Beside data.json, which it would not fit into without making the runs from before it look like others.
 CASES = "cases.json"
 
 
-def judge(cfg: DictConfig, network: nn.Module, cases: CaseSet, *, folder: Path, compute: Compute) -> dict[str, Any]:
+def judge(
+    cfg: DictConfig,
+    network: nn.Module,
+    cases: CaseSet,
+    *,
+    folder: Path,
+    compute: Compute,
+    group: Group | None = None,
+) -> dict[str, Any]:
     """Score cases under the protocols of a configuration: scores.csv, bins.npz and views.npz in `folder`.
 
     Args:
@@ -28,6 +37,7 @@ def judge(cfg: DictConfig, network: nn.Module, cases: CaseSet, *, folder: Path, 
         cases: prepared as they were for the training.
         folder: is there already.
         compute: in the precision of the evaluation.
+        group: the processes that share the cases.
 
     Returns:
         What run.json records of it: device, precision and seconds.
@@ -41,7 +51,7 @@ def judge(cfg: DictConfig, network: nn.Module, cases: CaseSet, *, folder: Path, 
 
     started = time.perf_counter()
     inference, protocols = build.build_inference(cfg, compute), build.build_protocols(cfg)
-    evaluate(network, cases, protocols=protocols, inference=inference, run=RunDirectory(folder))
+    evaluate(network, cases, protocols=protocols, inference=inference, run=RunDirectory(folder), group=group)
     return {**compute.describe(), "seconds": time.perf_counter() - started}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -14,12 +14,14 @@ from mlseg.cli.naming import claim, run_directory
 from mlseg.cli.pooling import pool_folds
 from mlseg.cli.preflight import find_config_problems
 from mlseg.cli.programs import find_beside_python, find_typed
+from mlseg.engine.stopping import StopSignals
 
 if TYPE_CHECKING:
     from torch import nn
 
     from mlseg.cli.build import Data
     from mlseg.engine.device import Compute
+    from mlseg.engine.distributed import Group
     from mlseg.engine.run_directory import RunDirectory
     from mlseg.engine.settings import TrainerSettings
     from mlseg.engine.trainer import Progress
@@ -30,9 +32,8 @@ RECORD_VERSION = 1
 
 def main() -> None:
     """Entry point of the command line."""
-    # SIGTERM ends a run as Ctrl-C does: status.json says so, and the same command goes on from the last epoch.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    run_app(train, config_name="train", prog="mlseg-train", check=find_config_problems, after_sweep=pool_folds)
+    with StopSignals():
+        run_app(train, config_name="train", prog="mlseg-train", check=find_config_problems, after_sweep=pool_folds)
 
 
 def train(cfg: DictConfig, info: AppInfo) -> int:
@@ -40,15 +41,26 @@ def train(cfg: DictConfig, info: AppInfo) -> int:
 
     Typed again, the same configuration goes on where it was, or says that it is done.
     """
+    from mlseg.engine.distributed import join_group
     from mlseg.engine.run_directory import RunDirectory
     from mlseg.report.run_report import report_run
 
-    run = RunDirectory(run_directory(cfg, info.choices))
-    run.claim(claim(cfg))
-    with run:
-        _run(cfg, info, run)
-        report_run(run.path, programs=_find_programs())
+    with StopSignals() as stop, join_group() as group:
+        run = RunDirectory(run_directory(cfg, info.choices), owner=group.is_first)
+        run.claim(claim(cfg))
+        with run:
+            _run(cfg, info, run, together=Together(group=group, stop=stop))
+            if group.is_first:
+                report_run(run.path, programs=_find_programs())
     return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """The processes of a run, and the signals that may stop it."""
+
+    group: Group
+    stop: StopSignals
 
 
 def _is_done(run: RunDirectory, max_epochs: int) -> bool:
@@ -57,33 +69,41 @@ def _is_done(run: RunDirectory, max_epochs: int) -> bool:
     return status.get("state") == "done" and status.get("epoch", 0) >= max_epochs and whole
 
 
-def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory) -> None:
+def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory, *, together: Together) -> None:
     from mlseg.cli import build
-
-    if run.status().get("state") != "done":  # a finished run stays one until it is sure that it can go on
-        run.write_status("running", max_epochs=cfg.trainer.max_epochs)
-    data = build.build_data(cfg)
-    run.pin("data.json", data.facts(), what="a run on other files or another split")
-    run.pin(CASES, data.cases(), what="a run on other files")
-    if _is_done(run, cfg.trainer.max_epochs):
-        longer = "A larger trainer.max_epochs goes on from there; to" if build.can_grow(cfg) else "To"
-        print(f"{run.path}: done already ({run.status()['epoch']} epochs). {longer} start anew, give run_name=...")
-        return
     from mlseg.engine.device import choose_compute
 
+    group = together.group
+    if run.status().get("state") != "done":  # a finished run stays one until it is sure that it can go on
+        run.write_status("running", max_epochs=cfg.trainer.max_epochs)
+    with group.first_goes_ahead():
+        data = build.build_data(cfg)
+    run.pin("data.json", data.facts(), what="a run on other files or another split")
+    run.pin(CASES, data.cases(), what="a run on other files")
+    if group.agree(_is_done(run, cfg.trainer.max_epochs)):
+        if group.is_first:
+            longer = "A larger trainer.max_epochs goes on from there; to" if build.can_grow(cfg) else "To"
+            print(f"{run.path}: done already ({run.status()['epoch']} epochs). {longer} start anew, give run_name=...")
+        return
     settings = build.build(cfg.trainer)
-    compute = choose_compute(settings)
+    compute = choose_compute(settings, local_rank=group.local_rank if group.world > 1 else None)
     judging = compute.in_precision(cfg.evaluation.precision)
     run.write_status("running", max_epochs=cfg.trainer.max_epochs)
     run.write_config(build.to_yaml(cfg))
     run.open_log().info("split %s: %d train, %d validation, %d test cases", *_describe_split(data))
     cfg = build.settle_checkpoint_score(cfg, len(data.val))
-    network, progress = _train(cfg, run, data, settings=settings, compute=compute)
-    _evaluate(cfg, info, run, data=data, network=network, progress=progress, compute=judging)
+    network, progress = _train(cfg, run, data, settings=settings, compute=compute, together=together)
+    _evaluate(cfg, info, run, data=data, network=network, progress=progress, compute=judging, group=group)
 
 
 def _train(
-    cfg: DictConfig, run: RunDirectory, data: Data, *, settings: TrainerSettings, compute: Compute
+    cfg: DictConfig,
+    run: RunDirectory,
+    data: Data,
+    *,
+    settings: TrainerSettings,
+    compute: Compute,
+    together: Together,
 ) -> tuple[nn.Module, Progress]:
     from mlseg.cli import build
     from mlseg.engine.seeding import INITIALISATION, seed_generators, use_deterministic_kernels
@@ -93,7 +113,7 @@ def _train(
     seed_generators(cfg.seed, INITIALISATION)
     network = compute.place(build.build(cfg.model))
     optimizer, scheduler = build.build_optimizer(cfg, network.parameters())
-    loader = build.build_loader(cfg, data.train, compute)
+    loader = build.build_loader(cfg, data.train, compute, together.group)
     inference = build.build_inference(cfg, compute)
     trainer = Trainer(
         network=network,
@@ -108,8 +128,11 @@ def _train(
         run=run,
         checkpoint_score=cfg.evaluation.checkpoint_score,
         seed=cfg.seed,
+        group=together.group,
+        stop=together.stop,
     )
-    _announce(cfg, run, data, compute, loader)
+    if together.group.is_first:
+        _announce(cfg, run, data, compute, loader, processes=together.group.world)
     return network, trainer.fit()
 
 
@@ -122,18 +145,19 @@ def _evaluate(
     network: nn.Module,
     progress: Progress,
     compute: Compute,
+    group: Group,
 ) -> None:
     from mlseg.engine.evaluator import load_best
 
     epochs = {"epoch": progress.epoch, "max_epochs": cfg.trainer.max_epochs}
     run.write_status("running", **epochs, phase="evaluation")
     load_best(network, run, epoch=progress.best_epoch)
-    score = cfg.evaluation.checkpoint_score
-    print(
-        f"evaluating epoch {progress.best_epoch} of {progress.epoch} (best by {score}) on {len(data.test)} test cases"
-    )
-    judged = judge(cfg, network, data.test, folder=run.path, compute=compute)
-    _write_record(cfg, info, run, data, progress, judged=judged)
+    score, cases = cfg.evaluation.checkpoint_score, len(data.test)
+    if group.is_first:
+        print(f"evaluating epoch {progress.best_epoch} of {progress.epoch} (best by {score}) on {cases} test cases")
+    judged = judge(cfg, network, data.test, folder=run.path, compute=compute, group=group)
+    if group.is_first:
+        _write_record(cfg, info, run, data, progress, judged=judged)
     run.write_status("done", **epochs)
 
 
@@ -141,12 +165,13 @@ def _describe_split(data: Data) -> tuple[Any, ...]:
     return data.split.name, len(data.train), len(data.val), len(data.test)
 
 
-def _announce(cfg: DictConfig, run: RunDirectory, data: Data, compute: Any, loader: Any) -> None:
+def _announce(cfg: DictConfig, run: RunDirectory, data: Data, compute: Any, loader: Any, *, processes: int) -> None:
     name, *counts = _describe_split(data)
     print(f"run directory: {run.path}")
     print(f"{cfg.data.name}, split {name}: {counts[0]} train, {counts[1]} validation, {counts[2]} test cases")
     layout = "channels-last" if compute.channels_last else "channels-first"
-    print(f"training on {compute.device}, amp {compute.amp}, {layout}")
+    shared = f", {processes} processes that share each batch" if processes > 1 else ""
+    print(f"training on {compute.device}, amp {compute.amp}, {layout}{shared}")
     what = "patches an epoch" if cfg.data.dims == 3 else "training slices"
     print(f"{what}: {loader.num_samples} in {loader.residency} ({loader.residency_reason})")
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from mlseg.checks import COUNT, FRACTION, ConfigError, check_range
 from mlseg.data.augment import Augment, NoAugmentation, SampleKey
 from mlseg.data.residency import choose_residency
+from mlseg.data.sharing import Share
 from mlseg.types import CaseSet, PreparedCase, SegBatch
 
 # Cases whose memory maps stay open at a time, three files each.
@@ -39,6 +40,7 @@ class PatchLoader:
         patches_per_case: patches of each case in an epoch.
         foreground_share: share of the patches that are centred on the foreground, where there is any.
         augment: changes batches at random; None leaves them as they are.
+        share: this process's part of every batch; None takes all of it.
 
     Raises:
         ConfigError: an argument is out of range, or the set is empty.
@@ -58,6 +60,7 @@ class PatchLoader:
         patches_per_case: int = 4,
         foreground_share: float = 0.33,
         augment: Augment | None = None,
+        share: Share | None = None,
     ) -> None:
         self.crop = tuple(int(size) for size in crop)
         for size in self.crop:
@@ -72,7 +75,7 @@ class PatchLoader:
             )
         self.batch_size, self.seed, self.device = batch_size, seed, torch.device(device)
         self.patches_per_case, self.foreground_share = patches_per_case, foreground_share
-        self.augment = augment or NoAugmentation()
+        self.augment, self.share = augment or NoAugmentation(), share or Share()
         self._case_ids = [case.case_id for case in cases]
         needed = sum(case.image.nbytes + case.target.nbytes for case in cases)
         self.residency, self.residency_reason = choose_residency(residency, needed, self.device)
@@ -86,16 +89,17 @@ class PatchLoader:
     def __len__(self) -> int:
         return -(-self.num_samples // self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[SegBatch]:
-        """The batches of one epoch, on the device; the same ones under every residency."""
+    def epoch(self, epoch: int, *, start: int = 0) -> Iterator[SegBatch]:
+        """The batches of one epoch from number `start` on, on the device; the same ones under every residency."""
         order = np.random.default_rng([self.seed % 2**64, epoch]).permutation(self.num_samples).tolist()
-        chunks = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        whole = [order[first : first + self.batch_size] for first in range(0, len(order), self.batch_size)][start:]
+        shares = [self.share.take(chunk) for chunk in whole]
         with ThreadPoolExecutor(1, thread_name_prefix="patches") as pool:
-            ahead = pool.submit(self._gather, epoch, chunks[0])
-            for number, chunk in enumerate(chunks):
-                parts, depths = ahead.result()
-                if number + 1 < len(chunks):
-                    ahead = pool.submit(self._gather, epoch, chunks[number + 1])
+            futures = [pool.submit(self._gather, epoch, chunk) for chunk, _ in shares[:1]]
+            for number, (chunk, weight) in enumerate(shares):
+                parts, depths = futures.pop().result()
+                if number + 1 < len(shares):
+                    futures.append(pool.submit(self._gather, epoch, shares[number + 1][0]))
                 image, target = (part.to(self.device, non_blocking=True) for part in parts)
                 keys = [SampleKey(self.seed, epoch, sample) for sample in chunk]
                 image, target = self.augment(image, target, keys)
@@ -104,6 +108,7 @@ class PatchLoader:
                     target=target.long(),
                     case_id=[self._case_ids[sample // self.patches_per_case] for sample in chunk],
                     slice_index=depths,
+                    weight=weight,
                 )
 
     def _gather(self, epoch: int, samples: Sequence[int]) -> tuple[tuple[Tensor, Tensor], list[int]]:

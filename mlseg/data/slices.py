@@ -16,6 +16,7 @@ from mlseg.checks import COUNT, ConfigError, check_range
 from mlseg.data.augment import Augment, NoAugmentation, SampleKey
 from mlseg.data.framing import check_size, crop_or_pad
 from mlseg.data.residency import choose_residency
+from mlseg.data.sharing import Share
 from mlseg.types import CaseSet, PreparedCase, SegBatch
 
 # Cases whose memory maps stay open at a time, two or three files each; systems allow a process 1024 or more.
@@ -38,6 +39,7 @@ class SliceLoader:
             left out anyway, because batch norm cannot learn from one.
         augment: changes batches at random; None leaves them as they are.
         skip_blank: leave out slices whose image is constant, such as those beyond the brain.
+        share: this process's part of every batch; None takes all of it.
 
     Raises:
         ConfigError: an argument is out of range, the set is empty, or "device" does not fit.
@@ -56,10 +58,12 @@ class SliceLoader:
         drop_last: bool = False,
         augment: Augment | None = None,
         skip_blank: bool = False,
+        share: Share | None = None,
     ) -> None:
         self.crop = check_size("SliceLoader", "crop", crop)
         check_range("SliceLoader", "batch_size", batch_size, COUNT)
         self.batch_size, self.seed, self.shuffle, self.drop_last = batch_size, seed, shuffle, drop_last
+        self.share = share or Share()
         self.device = torch.device(device)
         # One case at a time: a memory map holds a file open, and there may be more cases than files may be.
         facts = [(case.case_id, _list_slices(case, skip_blank), case.image.shape[1]) for case in cases]
@@ -93,17 +97,20 @@ class SliceLoader:
         generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
         return torch.randperm(self.num_samples, generator=generator)
 
-    def epoch(self, epoch: int) -> Iterator[SegBatch]:
-        """The batches of one epoch, on the device; the same ones under every residency."""
-        chunks = self.order(epoch).split(self.batch_size)[: len(self)]
-        for chunk, (image, target) in zip(chunks, self._slices.batches(chunks, self.device), strict=True):
-            indices = chunk.tolist()
+    def epoch(self, epoch: int, *, start: int = 0) -> Iterator[SegBatch]:
+        """The batches of one epoch from number `start` on, on the device; the same ones under every residency."""
+        whole = self.order(epoch).split(self.batch_size)[start : len(self)]
+        shares = [self.share.take(chunk.tolist()) for chunk in whole]
+        chunks = [torch.tensor(indices) for indices, _ in shares]
+        batches = self._slices.batches(chunks, self.device) if chunks else ()
+        for (indices, weight), (image, target) in zip(shares, batches, strict=True):
             image, target = self.augment(image, target, [SampleKey(self.seed, epoch, index) for index in indices])
             yield SegBatch(
                 image=image,
                 target=target.long(),
                 case_id=[self._case_ids[index] for index in indices],
                 slice_index=[self._slice_indices[index] for index in indices],
+                weight=weight,
             )
 
     def _load(self, maps: _DiskSlices) -> _Slices:
@@ -140,7 +147,7 @@ class _DeviceSlices:
         order = torch.cat(list(chunks))
         if device.type == "cuda":
             order = order.pin_memory().to(device, non_blocking=True)
-        for chunk in order.to(device).split(len(chunks[0])):
+        for chunk in order.to(device).split([len(chunk) for chunk in chunks]):
             yield self.images.index_select(0, chunk), self.targets.index_select(0, chunk)
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,12 @@ def load_checkpoint(path: Path, *, remedy: str = "Restore it, or move it away to
         RunError: the file is damaged, holds objects other than tensors and plain types, or is of another version.
     """
     try:
+        # torch reads past damaged bytes without a word.
+        damaged = zipfile.ZipFile(path).testzip()
+        if damaged:
+            raise ValueError(f"damaged in {damaged}")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"{path}: not a readable checkpoint ({reason[:120]}). {remedy}") from error
     if not isinstance(state, dict) or state.get("version") != VERSION:

@@ -67,13 +67,20 @@ class Compute:
         return image.to(self.device, non_blocking=True).contiguous(memory_format=order)
 
 
-def choose_compute(settings: TrainerSettings) -> Compute:
+def choose_compute(settings: TrainerSettings, *, local_rank: int | None = None) -> Compute:
     """Resolve `auto` settings on this machine.
+
+    Args:
+        local_rank: of several processes on this machine, which one this is: each takes a GPU of its own.
 
     Raises:
         ConfigError: a device that is not there, or a precision that it does not have.
     """
-    device = _choose_device(settings.device)
+    name = settings.device
+    if local_rank is not None and name in ("auto", "cuda") and torch.cuda.is_available():
+        name = f"cuda:{local_rank}"
+        torch.cuda.set_device(_choose_device(name))
+    device = _choose_device(name)
     amp = _choose_amp(settings.amp, device)
     channels_last = settings.channels_last
     if channels_last == "auto":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from torch import nn
 from mlseg.checks import RunError
 from mlseg.engine.checkpoint import bare_network, load_checkpoint
 from mlseg.engine.device import full_float32
+from mlseg.engine.distributed import Group
 from mlseg.engine.inference import Inference
 from mlseg.engine.run_directory import RunDirectory
-from mlseg.functional.bins_file import write_bins
+from mlseg.functional.bins import BinCounts
+from mlseg.functional.bins_file import BinsKey, write_bins
 from mlseg.functional.views_file import CaseView, write_views
 from mlseg.metrics.view import build_view
 from mlseg.records import Score, write_scores
@@ -82,41 +85,61 @@ def evaluate(
     inference: Inference,
     run: RunDirectory,
     show_progress: bool | str = "auto",
+    group: Group | None = None,
 ) -> list[Score]:
     """Score every case under every protocol, on the grid that each asks for.
 
     Writes scores.csv (rows in the order of cases, protocols, labels), bins.npz and views.npz (a slice of each case)
     into the run directory.
 
+    Args:
+        group: the processes that share the cases, none twice; the first writes what all have found.
+
     Raises:
         DataError: a prediction that is not a probability map, naming its case.
     """
     network.eval()
-    rows: list[Score] = []
-    bins, views = {}, []
-    visible = sys.stderr.isatty() if show_progress == "auto" else bool(show_progress)
-    listed = track(
-        cases,
+    group = group or Group()
+    visible = group.is_first and (sys.stderr.isatty() if show_progress == "auto" else bool(show_progress))
+    numbers = track(
+        group.share(range(len(cases))),
         description="evaluating",
-        total=len(cases),
         console=Console(stderr=True),
         disable=not visible,
         transient=True,
     )
     with full_float32():
-        for case in listed:
-            predictions = {grid: inference.predict(network, case, grid=grid) for grid in {p.grid for p in protocols}}
-            for protocol in protocols:
-                result = protocol.score_case(predictions[protocol.grid])
-                rows.extend(result.rows)
-                for (region, label), counts in result.bins.items():
-                    bins[protocol.name, region, label, case.case_id] = counts
-            views.append(_take_view(case, predictions, inference))
-            logging.getLogger("mlseg.run").info("evaluated %s", case.case_id)
-    write_bins(run.bins, bins)
-    write_views(run.views, views)
-    write_scores(run.scores, rows)
+        judged = [_judge(network, cases[number], protocols, inference) for number in numbers]
+    results = group.merge(judged)
+    rows = [row for case in results for row in case.rows]
+    if group.is_first:
+        write_bins(run.bins, {key: counts for case in results for key, counts in case.bins.items()})
+        write_views(run.views, [case.view for case in results])
+        write_scores(run.scores, rows)
+    group.agree(None)  # nobody reads before it is written
     return rows
+
+
+@dataclass(frozen=True)
+class _JudgedCase:
+    rows: list[Score]
+    bins: dict[BinsKey, BinCounts]
+    view: CaseView
+
+
+def _judge(
+    network: nn.Module, case: PreparedCase, protocols: Sequence[EvaluationProtocol], inference: Inference
+) -> _JudgedCase:
+    rows: list[Score] = []
+    bins: dict[BinsKey, BinCounts] = {}
+    predictions = {grid: inference.predict(network, case, grid=grid) for grid in {p.grid for p in protocols}}
+    for protocol in protocols:
+        result = protocol.score_case(predictions[protocol.grid])
+        rows.extend(result.rows)
+        for (region, label), counts in result.bins.items():
+            bins[BinsKey(protocol.name, region, label, case.case_id)] = counts
+    logging.getLogger("mlseg.run").info("evaluated %s", case.case_id)
+    return _JudgedCase(rows, bins, _take_view(case, predictions, inference))
 
 
 def _take_view(case: PreparedCase, predictions: Mapping[str, CasePrediction], inference: Inference) -> CaseView:

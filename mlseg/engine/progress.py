@@ -16,10 +16,12 @@ class TrainingBar:
 
     Args:
         total: batches in all epochs. done: those of earlier sessions.
+        on: False is silent altogether, for all but one of several processes.
     """
 
-    def __init__(self, *, total: int, done: int, show: bool | Literal["auto"]) -> None:
-        visible = sys.stderr.isatty() if show == "auto" else bool(show)
+    def __init__(self, *, total: int, done: int, show: bool | Literal["auto"], on: bool = True) -> None:
+        visible = on and (sys.stderr.isatty() if show == "auto" else bool(show))
+        self._on = on
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -49,6 +51,8 @@ class TrainingBar:
 
     def note(self, text: str) -> None:
         """A line that stays: above the bar, or on stdout where there is no bar."""
+        if not self._on:
+            return
         if self._bar.disable:
             print(text, flush=True)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import logging
 import os
 import socket
@@ -13,9 +14,13 @@ from types import TracebackType
 from typing import IO, Any
 
 from mlseg.checks import MlsegError, RunError
+from mlseg.engine.heart import Heart
 from mlseg.records import read_json, write_json, write_text
+from mlseg.run_state import LOCK, STATUS
 
-CLAIM, STATUS = "claim.json", "status.json"
+CLAIM = "claim.json"
+# What a run is, by its configuration and by its data.
+PINNED = (CLAIM, "data.json")
 
 
 class RunDirectory:
@@ -23,15 +28,17 @@ class RunDirectory:
 
     Args:
         path: the directory; made if it is not there.
+        owner: False only looks, for all but one of several processes that train together.
 
     Attributes:
-        last, best: the checkpoints. next_best: a best one that last.pt does not know of yet.
+        last, best: the checkpoints. previous: the last but one. next_best: a best that last.pt does not know of yet.
         scores, record, bins, views, log: the other files of a run.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, owner: bool = True) -> None:
+        self.path, self.owner = path, owner
         self.last = path / "last.pt"
+        self.previous = path / "previous.pt"
         self.best = path / "best.pt"
         self.next_best = path / "best.next.pt"
         self.scores = path / "scores.csv"
@@ -42,6 +49,7 @@ class RunDirectory:
         self._lock: IO[str] | None = None
         self._started = time.time()
         self._state = ""
+        self._heart: Heart | None = None
 
     def claim(self, configuration: Mapping[str, Any]) -> None:
         """Take the directory for this configuration before anything else is written.
@@ -52,6 +60,8 @@ class RunDirectory:
         Raises:
             RunError: another process runs here, another configuration owns it, or it cannot be written.
         """
+        if not self.owner:
+            return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._acquire()
@@ -77,20 +87,33 @@ class RunDirectory:
         Raises:
             RunError: a fact differs; names the first five.
         """
+        if not self.owner:
+            return
         path, wanted = self.path / name, {str(key): _plain(value) for key, value in facts.items()}
         # What was never trained holds nothing that another configuration could spoil.
-        if path.exists() and self.last.exists():
+        if path.exists() and self.has_checkpoint():
             self._compare(read_json(path), wanted, what)
             return
         write_json(path, wanted)
 
+    def has_checkpoint(self) -> bool:
+        """True if a training can go on here."""
+        return self.last.exists() or self.previous.exists()
+
+    @property
+    def identity(self) -> str:
+        """A hash of what has been pinned: configuration and data."""
+        texts = [(self.path / name).read_bytes() for name in PINNED if (self.path / name).exists()]
+        return hashlib.sha256(b"".join(texts)).hexdigest()[:32]
+
     def write_config(self, text: str) -> None:
         """Keep the whole resolved configuration as config.yaml."""
-        write_text(self.path / "config.yaml", text)
+        if self.owner:
+            write_text(self.path / "config.yaml", text)
 
     def _acquire(self) -> None:
         # A lock of the kernel's: it goes with the process, however that ends.
-        lock = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  (held as long as the run)
+        lock = open(self.path / LOCK, "a+", encoding="utf-8")  # noqa: SIM115  (held as long as the run)
         self._lock = lock
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,6 +130,7 @@ class RunDirectory:
                 f"{self.path}: this file system cannot lock files ({error.strerror}), so two runs could not be told "
                 "apart. Give output_root=... on another one."
             ) from error
+        self._heart = Heart(self.path / LOCK)
         for leftover in self.path.glob(".*.tmp"):  # of processes that were killed while writing
             leftover.unlink(missing_ok=True)
 
@@ -126,7 +150,7 @@ class RunDirectory:
         """Let another process have the directory; say why the run ended, if it ran here and did not end well."""
         try:
             if isinstance(error, KeyboardInterrupt) and self._state == "running":
-                self.write_status("interrupted", error="stopped by the user")
+                self.write_status("interrupted", error=str(error) or "stopped by the user")
             elif error is not None and self._state == "running":
                 reason = str(error) if isinstance(error, MlsegError) else f"{type(error).__name__}: {error}"
                 self.write_status("failed", error=reason)
@@ -135,6 +159,9 @@ class RunDirectory:
 
     def release(self) -> None:
         """Let another process have the directory."""
+        if self._heart is not None:
+            self._heart.stop()
+            self._heart = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -152,6 +179,8 @@ class RunDirectory:
             details: what else to say, e.g. epoch, max_epochs, error.
         """
         self._state = state
+        if not self.owner:
+            return
         record = {
             "state": state,
             "pid": os.getpid(),
@@ -170,6 +199,9 @@ class RunDirectory:
         for old in list(logger.handlers):
             logger.removeHandler(old)
             old.close()
+        if not self.owner:
+            logger.addHandler(logging.NullHandler())
+            return logger
         handler = logging.FileHandler(self.log, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
         logger.addHandler(handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,7 +64,8 @@ class StepLog:
                         self._skipped += 1
                         continue
                 columns[name].append(value)
-        self._sum += sum(columns["loss"])
+        for value in columns["loss"]:  # one by one: the sum is the same wherever an epoch is cut
+            self._sum += value
         self._count += len(columns["loss"])
         self._steps.clear()
         return {name: sum(column) / len(column) for name, column in columns.items() if column}
@@ -71,6 +73,23 @@ class StepLog:
     def mean_loss(self) -> float:
         """Mean loss over all flushed batches."""
         return self._sum / self._count if self._count else float("nan")
+
+    def pack(self) -> dict[str, Any]:
+        """The running sums and the steps since the last flush, as plain types."""
+        pending = [[step.number, {k: float(v) for k, v in step.values.items()}, step.case_ids] for step in self._steps]
+        sums = {"sum": self._sum, "count": self._count, "updates": self._updates, "skipped": self._skipped}
+        return {**sums, "pending": pending}
+
+    def unpack(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `pack` gave."""
+        self._sum, self._count = state["sum"], state["count"]
+        self._updates, self._skipped = state["updates"], state["skipped"]
+        self._steps = [
+            _Step(
+                number, {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}, tuple(ids)
+            )
+            for number, values, ids in state["pending"]
+        ]
 
     def check_updates(self) -> None:
         """Raise RunError if the loss scaler skipped every update so far: such a network learns nothing."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,53 +33,83 @@ GAP = 4
 
 
 class Tracker:
-    """Curves, histograms and images of one run.
+    """Curves, histograms and images of one run. A folder that is lost on the way is said once, and the run goes on.
 
     Args:
         folder: where the event files go.
         first_step: points at or after this optimizer step are dropped from earlier event files, so that a resumed
             run leaves one curve.
+        on: False writes nothing, for all but one of several processes.
     """
 
-    def __init__(self, folder: Path, *, first_step: int = 0) -> None:
+    def __init__(self, folder: Path, *, first_step: int = 0, on: bool = True) -> None:
+        self.folder = folder
+        self._writer: SummaryWriter | None = None
+        self._hook = threading.excepthook
+        if not on:
+            return
         try:
             self._writer = SummaryWriter(str(folder), purge_step=first_step)
         except OSError as error:
             raise RunError(
                 f"{folder}: cannot write TensorBoard events ({error.strerror}). Free space or give run_dir=..."
             ) from error
+        # TensorBoard's own thread would print a traceback.
+        threading.excepthook = self._handle_thread
 
     def log_scalars(self, values: Mapping[str, float], step: int) -> None:
         """One point per curve; NaN is left out."""
-        for name, value in values.items():
-            if value == value:
-                self._writer.add_scalar(name, value, step)
+        with self._losing() as writer:
+            for name, value in values.items():
+                if writer is not None and value == value:
+                    writer.add_scalar(name, value, step)
 
     def log_histogram(self, name: str, counts: Tensor, edges: Tensor, step: int) -> None:
         """A histogram from its counts (B,) and edges (B+1,)."""
         number = counts.double().cpu().numpy()
         limits = edges.double().cpu().numpy()
         centres = (limits[:-1] + limits[1:]) / 2
-        self._writer.add_histogram_raw(
-            name,
-            min=float(limits[0]),
-            max=float(limits[-1]),
-            num=int(number.sum()),
-            sum=float((number * centres).sum()),
-            sum_squares=float((number * centres**2).sum()),
-            bucket_limits=limits[1:].tolist(),
-            bucket_counts=number.tolist(),
-            global_step=step,
-        )
+        with self._losing() as writer:
+            if writer is not None:
+                writer.add_histogram_raw(
+                    name,
+                    min=float(limits[0]),
+                    max=float(limits[-1]),
+                    num=int(number.sum()),
+                    sum=float((number * centres).sum()),
+                    sum_squares=float((number * centres**2).sum()),
+                    bucket_limits=limits[1:].tolist(),
+                    bucket_counts=number.tolist(),
+                    global_step=step,
+                )
 
     def log_images(self, name: str, rows: Sequence[tuple[np.ndarray, ...]], step: int) -> None:
         """A grid with one row per slice: image, reference, prediction, confidence."""
-        if rows:
-            self._writer.add_image(name, draw_grid(rows), step, dataformats="HWC")
+        with self._losing() as writer:
+            if rows and writer is not None:
+                writer.add_image(name, draw_grid(rows), step, dataformats="HWC")
 
     def close(self) -> None:
         """Write what is still in memory."""
-        self._writer.close()
+        with self._losing() as writer:
+            if writer is not None:
+                writer.close()
+        threading.excepthook = self._hook
+
+    @contextlib.contextmanager
+    def _losing(self) -> Iterator[SummaryWriter | None]:
+        """The writer, or None once it has failed."""
+        try:
+            yield self._writer
+        except OSError as error:
+            self._writer = None
+            text = f"{self.folder}: no more TensorBoard events ({error.strerror}); the training goes on without."
+            logging.getLogger("mlseg.run").warning(text)
+            print(f"warning: {text}", file=sys.stderr, flush=True)
+
+    def _handle_thread(self, failure: threading.ExceptHookArgs) -> None:
+        if not issubclass(failure.exc_type, OSError):
+            self._hook(failure)
 
 
 def draw_grid(rows: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:

@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlseg.engine.distributed import Group
 from mlseg.engine.inference import Inference
+from mlseg.engine.stopping import StopSignals
 from mlseg.functional.bins import compute_ece
 from mlseg.functional.calibration import measure_calibration
 from mlseg.functional.counting import find_top_label
 from mlseg.functional.overlap import OverlapCounts, compute_dice, compute_iou, count_overlap
-from mlseg.types import CaseSet
+from mlseg.types import CaseSet, PreparedCase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,28 +44,60 @@ class Validation:
         return float(getattr(self, name))
 
 
-def validate(network: nn.Module, cases: CaseSet, inference: Inference) -> Validation:
-    """Predict every case on the training crop and score it. Raises RunError on a prediction that is not finite."""
+def validate(
+    network: nn.Module,
+    cases: CaseSet,
+    inference: Inference,
+    *,
+    group: Group | None = None,
+    stop: StopSignals | None = None,
+) -> Validation:
+    """Predict every case on the training crop and score it.
+
+    Args:
+        group: the processes that share the cases; each of them gets the scores of all.
+        stop: a waiting signal ends it between two cases; several processes finish it first.
+
+    Raises:
+        RunError: a prediction is not finite.
+        Stopped: a signal is waiting.
+    """
     network.eval()
-    subjects, dice, ece = [], [], []
+    group, stop = group or Group(), stop or StopSignals()
+    numbers = group.share(range(len(cases)))
+    found = [_judge(network, cases[n], inference) for n in (stop.between(numbers) if group.world == 1 else numbers)]
+    results = group.merge(found)
+    subjects, ece = [case.subject_id for case in results], [[case.ece] for case in results]
     pooled: OverlapCounts | None = None
-    for case in cases:
-        prediction = inference.predict(network, case, grid="crop")
-        target, probs = prediction.target, prediction.probs
-        assert probs is not None
-        found = measure_calibration(probs, target, {"foreground": target > 0})
-        overlap = count_overlap(found.label, target, len(probs))
-        pooled = overlap if pooled is None else pooled + overlap
-        subjects.append(case.subject_id)
-        dice.append(compute_dice(overlap)[1:].cpu().numpy())
-        ece.append([compute_ece(found.regions["foreground"].counts)])
-    per_label = _mean_over_subjects(dice, subjects)
+    for case in results:
+        pooled = case.overlap if pooled is None else pooled + case.overlap
+    per_label = _mean_over_subjects([case.dice for case in results], subjects)
     return Validation(
         dice=_mean(per_label),
         iou=float("nan") if pooled is None else _mean(compute_iou(pooled)[1:].cpu().numpy()),
         ece=_mean(_mean_over_subjects(ece, subjects)),
         dice_per_label=tuple(float(value) for value in per_label),
     )
+
+
+@dataclass(frozen=True)
+class _JudgedCase:
+    subject_id: str
+    dice: np.ndarray
+    ece: float
+    overlap: OverlapCounts
+
+
+def _judge(network: nn.Module, case: PreparedCase, inference: Inference) -> _JudgedCase:
+    """Dice per foreground label, ECE and overlap of one case, on the CPU."""
+    prediction = inference.predict(network, case, grid="crop")
+    target, probs = prediction.target, prediction.probs
+    assert probs is not None
+    found = measure_calibration(probs, target, {"foreground": target > 0})
+    counts = count_overlap(found.label, target, len(probs))
+    overlap = OverlapCounts(counts.intersection.cpu(), counts.predicted.cpu(), counts.reference.cpu())
+    dice = compute_dice(overlap)[1:].numpy()
+    return _JudgedCase(case.subject_id, dice, compute_ece(found.regions["foreground"].counts), overlap)
 
 
 def _mean_over_subjects(values: Sequence[Sequence[float] | np.ndarray], subjects: Sequence[str]) -> np.ndarray:

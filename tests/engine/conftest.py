@@ -63,10 +63,10 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.slices) // self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[SegBatch]:
+    def epoch(self, epoch: int, *, start: int = 0) -> Iterator[SegBatch]:
         order = np.random.default_rng([7, epoch]).permutation(len(self.slices))
-        for number, start in enumerate(range(0, len(order), self.batch_size)):
-            chosen = [self.slices[i] for i in order[start : start + self.batch_size]]
+        for number in range(start, len(self)):
+            chosen = [self.slices[i] for i in order[number * self.batch_size : (number + 1) * self.batch_size]]
             image = torch.tensor(np.stack([case.image[i] for case, i in chosen]))
             if number == self.poison:
                 image[0, 0, 0, 0] = float("nan")

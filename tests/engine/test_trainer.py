@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mlseg.checks import ConfigError, RunError
-from mlseg.engine import trainer as module
+from mlseg.engine import keeper as module
 from mlseg.engine.checkpoint import load_checkpoint
 from mlseg.engine.trainer import Trainer
 from mlseg.engine.validation import Validation
@@ -123,8 +123,8 @@ class OneBatch:
     def __len__(self) -> int:
         return len(self.batches)
 
-    def epoch(self, epoch: int) -> Any:
-        return iter(self.batches)
+    def epoch(self, epoch: int, *, start: int = 0) -> Any:
+        return iter(self.batches[start:])
 
 
 def test_accumulated_batches_equal_one_large_batch(make_trainer: MakeTrainer) -> None:
@@ -176,7 +176,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_its_checkpoint(make_trai
 def test_nan_is_never_the_best(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([float("nan"), 0.25, float("nan")])
 
-    def fake(*_: Any) -> Validation:
+    def fake(*_: Any, **__: Any) -> Validation:
         return Validation(dice=next(scores), iou=0.0, ece=0.0, dice_per_label=())
 
     monkeypatch.setattr("mlseg.engine.trainer.validate", fake)
@@ -212,5 +212,6 @@ def test_a_checkpoint_of_another_network_is_refused(make_trainer: MakeTrainer) -
     from mlseg.engine.checkpoint import save_checkpoint
 
     save_checkpoint(trainer.run.last, state)
+    trainer.run.previous.unlink()
     with pytest.raises(RunError, match=r"last.pt: does not fit this run"):
         make_trainer().fit()
