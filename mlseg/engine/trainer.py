@@ -117,17 +117,20 @@ class Trainer:
         bar.describe(f"epoch {epoch.number + 1}/{self.settings.max_epochs} validation")
         validation = self._validate(epoch)
         self.scheduler.step()
-        spent = (seconds, epoch.elapsed())
-        loss = epoch.log.mean_loss()
+        spent, found = (seconds, epoch.elapsed()), self.group.gather((epoch.log.mean_loss(), epoch.images))
+        loss, images = sum(mean for mean, _ in found) / len(found), sum(count for _, count in found)
         record = build_record(
-            epoch.number + 1, loss=loss, rate=rate, images=epoch.images, seconds=spent, validation=validation
+            epoch.number + 1, loss=loss, rate=rate, images=images, seconds=spent, validation=validation
         )
         self.progress.history.append(record)
         self.progress.epoch = epoch.number + 1
         self._tell(record, tracker, bar)
         if self.group.is_first:
             self.keeper.save_epoch(validation)
-        self.group.agree(None)  # nobody goes on before it is saved
+        best = self.group.agree(
+            (self.progress.best_score, self.progress.best_epoch)
+        )  # nobody goes on before it is saved
+        self.progress.best_score, self.progress.best_epoch = best
 
     def _train_epoch(self, epoch: OpenEpoch, tracker: Tracker, bar: TrainingBar) -> None:
         """One pass over the loader, or the rest of one."""
