@@ -11,6 +11,7 @@ unbroken. A fresh process imports what a run needs and then forks the runs, so t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -142,10 +143,8 @@ def torment(
             before = count_epochs(run)
             pid = start(folder, run)
             time.sleep(draw.uniform(0, 1.1 * duration))
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-            except ProcessLookupError:
-                pass
             code = wait(pid)
             if code == 0:
                 break

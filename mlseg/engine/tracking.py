@@ -30,6 +30,8 @@ PALETTE = np.array(
     dtype=np.uint8,
 )
 GAP = 4
+# Seconds after which TensorBoard's thread writes what it has.
+FLUSH_S = 30
 
 
 class Tracker:
@@ -49,7 +51,7 @@ class Tracker:
         if not on:
             return
         try:
-            self._writer = SummaryWriter(str(folder), purge_step=first_step)
+            self._writer = SummaryWriter(str(folder), purge_step=first_step, flush_secs=FLUSH_S)
         except OSError as error:
             raise RunError(
                 f"{folder}: cannot write TensorBoard events ({error.strerror}). Free space or give run_dir=..."

@@ -14,7 +14,7 @@ import pytest
 from mlseg.checks import ConfigError, PeerError
 from mlseg.engine.distributed import Group, join_group, lost_peers
 
-STEP = '''
+STEP = """
 import sys
 import torch
 from torch import nn
@@ -37,7 +37,8 @@ with join_group() as group:
     seed_generators(1, 99)
     network = TinyNetwork()
     cases = [make_case(i) for i in range(3)]
-    loader = SliceLoader(cases, crop=(16, 16), batch_size=batch_size, seed=0, share=Share(rank=group.rank, world=group.world))
+    share = Share(rank=group.rank, world=group.world)
+    loader = SliceLoader(cases, crop=(16, 16), batch_size=batch_size, seed=0, share=share)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
     run = RunDirectory(folder, owner=group.is_first)
     folder.mkdir(exist_ok=True)
@@ -47,7 +48,7 @@ with join_group() as group:
         inference=Inference(compute=compute, crop=(16, 16)), settings=settings, compute=compute, run=run, group=group,
     )
     trainer.fit()
-'''
+"""
 
 
 def start(repo_root: Path, code: Path, *words: str, processes: int) -> subprocess.Popen[str]:
@@ -80,7 +81,7 @@ def test_two_processes_take_the_steps_of_one(repo_root: Path, tmp_path: Path, ba
     assert found[0]["progress"]["step"] == found[1]["progress"]["step"] == (1 if batch_size == 9 else 2)
 
 
-FAIL = '''
+FAIL = """
 import sys, time
 from mlseg.checks import PeerError
 from mlseg.engine.distributed import join_group
@@ -93,7 +94,7 @@ with join_group() as group:
     except PeerError as error:
         print(error, flush=True)
         sys.exit(1)
-'''
+"""
 
 
 def test_a_killed_process_ends_the_other_within_seconds(repo_root: Path, tmp_path: Path) -> None:
@@ -146,6 +147,6 @@ def test_half_an_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_lost_connection_is_the_fault_of_another() -> None:
-    with pytest.raises(PeerError, match=r"another process of this run has ended \(Connection closed by peer\)"):
-        with lost_peers():
-            raise RuntimeError("Connection closed by peer")
+    message = r"another process of this run has ended \(Connection closed by peer\)"
+    with pytest.raises(PeerError, match=message), lost_peers():
+        raise RuntimeError("Connection closed by peer")

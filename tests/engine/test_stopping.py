@@ -8,41 +8,54 @@ from mlseg.checks import Stopped
 from mlseg.engine.stopping import SIGNALS, StopSignals
 
 
+def send(*numbers: signal.Signals) -> None:
+    for number in numbers:
+        os.kill(os.getpid(), number)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_at_once_what_does_not_defer_it(number: signal.Signals) -> None:
     with StopSignals(), pytest.raises(Stopped, match=f"stopped by {number.name}") as caught:
-        os.kill(os.getpid(), number)
-        raise AssertionError("the signal was not heard")
+        send(number)
     assert caught.value.signal == number.name
 
 
 def test_a_deferred_signal_waits_for_someone_to_ask(capsys: pytest.CaptureFixture[str]) -> None:
     seen = []
-    with StopSignals() as stop, pytest.raises(Stopped, match="SIGTERM"), stop.deferred():
-        for item in stop.between([1, 2, 3]):
-            seen.append(item)
-            if item == 2:
-                os.kill(os.getpid(), signal.SIGTERM)
-                assert stop.requested == "SIGTERM"
+
+    def work(stop: StopSignals) -> None:
+        with stop.deferred():
+            for item in stop.between([1, 2, 3]):
+                seen.append(item)
+                if item == 2:
+                    send(signal.SIGTERM)
+                    assert stop.requested == "SIGTERM"
+
+    with StopSignals() as stop, pytest.raises(Stopped, match="SIGTERM"):
+        work(stop)
     assert seen == [1, 2]
     assert "SIGTERM: finishing the step and saving" in capsys.readouterr().err
 
 
 def test_what_nobody_asked_for_is_raised_at_the_end() -> None:
     done = []
-    with StopSignals() as stop, pytest.raises(Stopped, match="SIGUSR1"):
+
+    def work(stop: StopSignals) -> None:
         with stop.deferred():
-            os.kill(os.getpid(), signal.SIGUSR1)
+            send(signal.SIGUSR1)
             done.append("the step")
         done.append("what follows")
+
+    with StopSignals() as stop, pytest.raises(Stopped, match="SIGUSR1"):
+        work(stop)
     assert done == ["the step"]
 
 
 def test_a_second_ctrl_c_does_not_wait() -> None:
-    with StopSignals() as stop, pytest.raises(Stopped, match="SIGINT"), stop.deferred():
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        raise AssertionError("it waited")
+    with StopSignals() as stop, stop.deferred():
+        with pytest.raises(Stopped, match="SIGINT"):
+            send(signal.SIGINT, signal.SIGINT)
+        stop.requested = ""
 
 
 def test_the_handlers_from_before_come_back() -> None:

@@ -1,3 +1,5 @@
+import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +95,28 @@ def test_slices_of_different_sizes_stand_in_one_grid() -> None:
     assert (grid[:10, 3 * (20 + GAP) :] == 255).all()
     assert (grid[:10, :12] == 0).all()
     assert (grid[:10, 12:20] == 255).all()
+
+
+def test_a_lost_folder_is_said_once_and_ends_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlseg.engine.tracking.FLUSH_S", 0.1)
+    tracker = Tracker(tmp_path / "events")
+    tracker.log_scalars({"a": 1.0}, 1)
+    shutil.rmtree(tmp_path / "events")
+    deadline = time.monotonic() + 10
+    while tracker._writer is not None and time.monotonic() < deadline:
+        tracker.log_scalars({"a": 1.0}, 2)
+        time.sleep(0.02)
+    tracker.log_scalars({"a": 1.0}, 3)
+    tracker.close()
+    said = capsys.readouterr().err
+    assert said.count("no more TensorBoard events") == 1
+    assert "Traceback" not in said
+
+
+def test_all_but_one_of_several_processes_write_nothing(tmp_path: Path) -> None:
+    tracker = Tracker(tmp_path / "events", on=False)
+    tracker.log_scalars({"a": 1.0}, 1)
+    tracker.close()
+    assert not (tmp_path / "events").exists()
