@@ -4,8 +4,8 @@
     python scripts/faults.py --kills 5 --folder faults        # the short form, which the tests run
 
 Small phantom runs with everything on that draws or remembers (augmentation, shuffling, dropout, accumulation, clipping,
-a schedule, a new best in most epochs), each killed with SIGKILL at instants drawn evenly over the time that it took
-unbroken. A fresh process imports what a run needs and then forks the runs, so that a kill costs a second and not ten.
+a schedule, a new best in most epochs), each killed with SIGKILL at instants drawn evenly over the time that the unbroken
+one took to its scores, and a little more. A fresh process imports what a run needs and then forks the runs, so that a kill costs a second and not ten.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ WORDS = (
     "data.crop=[48,48]",
     "data.batch_size=2",
     "data.workers=1",
-    "trainer.max_epochs=4",
+    "trainer.max_epochs=8",
     "trainer.accumulate_steps=2",
     "trainer.clip_norm=1",
     "trainer.amp=off",
     "trainer.log_every=3",
-    "scheduler.step_size=2",
+    "scheduler.step_size=4",
     "optimizer.lr=0.01",
 )
 
@@ -73,9 +73,7 @@ def main() -> None:
     arguments.folder.mkdir(parents=True)
     prepare(arguments.folder)
     whole = arguments.folder / "whole"
-    started = time.perf_counter()
-    code = wait(start(arguments.folder, whole))
-    duration = time.perf_counter() - started
+    duration, code = time_unbroken(arguments.folder, whole)
     if code != 0:
         sys.exit(f"the unbroken run failed ({code}): {(whole / 'output.txt').read_text()}")
     draw = random.Random(arguments.seed)
@@ -100,7 +98,7 @@ def prepare(folder: Path) -> None:
 
     del mlseg
     torch.set_num_threads(1)
-    write_phantom("acdc", folder / "phantom", subjects=6, shape=(6, 64, 64))
+    write_phantom("acdc", folder / "phantom", subjects=8, shape=(10, 64, 64))
 
 
 def start(folder: Path, run: Path) -> int:
@@ -122,6 +120,16 @@ def start(folder: Path, run: Path) -> int:
         os._exit(int(end.code or 0))
     finally:
         os._exit(99)
+
+
+def time_unbroken(folder: Path, run: Path) -> tuple[float, int]:
+    """Seconds until a run has its scores (figures are drawn after that), and its exit code."""
+    started = time.perf_counter()
+    pid = start(folder, run)
+    scores = run / "scores.csv"
+    while not scores.exists() and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.01)
+    return time.perf_counter() - started, wait(pid)
 
 
 def wait(pid: int) -> int:

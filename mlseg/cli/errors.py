@@ -94,7 +94,7 @@ def _find_place(error: BaseException) -> str:
 
 def describe_error(error: BaseException) -> tuple[int, str] | None:
     """Exit code and message of an exception that a user can do something about; None for any other."""
-    root = error
+    root = _find_stop(error) or error
     while isinstance(root, InstantiationException | ConfigCompositionException) and root.__cause__ is not None:
         root = root.__cause__
     if isinstance(root, MlsegError):
@@ -120,6 +120,14 @@ def describe_error(error: BaseException) -> tuple[int, str] | None:
     if isinstance(root, OSError) and root.errno in (errno.ENOSPC, errno.EDQUOT):
         return FAILED, f"{root.filename or 'the disk'}: no space left. Free some and type the same command to go on."
     return None
+
+
+def _find_stop(error: BaseException) -> BaseException | None:
+    """The interruption that an exception was made of: Python wraps one that hits while a class is being made."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__
+    return cause
 
 
 def _describe_composition(error: BaseException, root: BaseException) -> str:

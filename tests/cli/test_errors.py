@@ -8,8 +8,8 @@ import pytest
 from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
 from omegaconf.errors import ConfigKeyError
 
-from mlseg.checks import ConfigError, RunError
-from mlseg.cli.errors import FAILED, INTERRUPTED, MISTAKE, Reporter, describe_error, format_message
+from mlseg.checks import ConfigError, RunError, Stopped
+from mlseg.cli.errors import FAILED, INTERRUPTED, MISTAKE, REQUEUE, Reporter, describe_error, format_message
 
 
 def chain(outer, inner):
@@ -138,3 +138,18 @@ def test_a_line_or_a_list(message, lines):
 
 def test_a_job_is_named():
     assert format_message("it", "a. B.", prefix="job 2 of 3 (seed=2)") == "it: job 2 of 3 (seed=2): a. B."
+
+
+def test_a_stop_that_python_wrapped_is_a_stop() -> None:
+    """A signal that hits while a class is being made comes out as the cause of a RuntimeError (before Python 3.12)."""
+    try:
+        try:
+            raise Stopped("SIGTERM", saved="saved after batch 3")
+        except Stopped as stop:
+            raise RuntimeError("Error calling __set_name__") from stop
+    except RuntimeError as error:
+        assert describe_error(error) == (
+            REQUEUE,
+            "stopped by SIGTERM, saved after batch 3. Type the same command to go on.",
+        )
+    assert describe_error(Stopped("SIGINT")) == (INTERRUPTED, "stopped by SIGINT. Type the same command to go on.")
