@@ -4,8 +4,9 @@
     python scripts/faults.py --kills 5 --folder faults        # the short form, which the tests run
 
 Small phantom runs with everything on that draws or remembers (augmentation, shuffling, dropout, accumulation, clipping,
-a schedule, a new best in most epochs), each killed with SIGKILL at instants drawn evenly over the time that the unbroken
-one took to its scores, and a little more. A fresh process imports what a run needs and then forks the runs, so that a kill costs a second and not ten.
+a schedule, a new best in most epochs), each killed with SIGKILL at instants drawn evenly over the time that the
+unbroken one took to its scores, and a little more. A fresh process imports what a run needs and then forks the runs, so
+that a kill costs a second and not ten.
 """
 
 from __future__ import annotations

@@ -142,14 +142,8 @@ def test_a_job_is_named():
 
 def test_a_stop_that_python_wrapped_is_a_stop() -> None:
     """A signal that hits while a class is being made comes out as the cause of a RuntimeError (before Python 3.12)."""
-    try:
-        try:
-            raise Stopped("SIGTERM", saved="saved after batch 3")
-        except Stopped as stop:
-            raise RuntimeError("Error calling __set_name__") from stop
-    except RuntimeError as error:
-        assert describe_error(error) == (
-            REQUEUE,
-            "stopped by SIGTERM, saved after batch 3. Type the same command to go on.",
-        )
+    error = RuntimeError("Error calling __set_name__")
+    error.__cause__ = Stopped("SIGTERM", saved="saved after batch 3")
+    message = "stopped by SIGTERM, saved after batch 3. Type the same command to go on."
+    assert describe_error(error) == (REQUEUE, message)
     assert describe_error(Stopped("SIGINT")) == (INTERRUPTED, "stopped by SIGINT. Type the same command to go on.")
