@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from mlseg.functional.bins import SCALE, BinCounts, compute_edges
 from mlseg.functional.views_file import CaseView
 from mlseg.records import Score
+from mlseg.report.paper_cells import TableCell, TableSpec
+from mlseg.report.run_set import build_set, read_run
 
 
 def make_score(subject: str = "p1", frame: str = "ED", value: float = 0.5, **changes: Any) -> Score:
@@ -129,3 +132,43 @@ def make_case_fixture() -> Callable[..., BinCounts]:
 @pytest.fixture(name="make_view", scope="session")
 def make_view_fixture() -> Callable[..., CaseView]:
     return make_view
+
+
+@pytest.fixture
+def make_spec(tmp_path: Path, write_run: Callable[..., Path]) -> Callable[..., TableSpec]:
+    """A table from made-up runs: `make_spec({"acdc": {"CE": {}, "MbLS": {"shift": 0.1}, "FL": None}}, seeds=(1, 2))`.
+
+    None makes no run; `name` is the table's, whose published numbers stand beside the runs' own.
+    """
+
+    def call(
+        kinds: Mapping[str, Mapping[str, Mapping[str, Any] | None]],
+        *,
+        seeds: tuple[int, ...] = (1,),
+        pairs: tuple[tuple[str, str], ...] = (),
+        name: str = "main",
+    ) -> TableSpec:
+        cells = {}
+        for data, rows in kinds.items():
+            for row, options in rows.items():
+                runs = []
+                for seed in seeds if options is not None else ():
+                    place = tmp_path / data / row / f"seed{seed}"
+                    runs.append(read_run(write_run(place, seed=seed, data=data, **(options or {}))))
+                found = build_set(f"{data}, {row}", runs) if runs else None
+                reason = "" if runs else f"no data at raw/{data}"
+                cells[data, row] = TableCell(runs=found, reason=reason, words=(f"data={data}",))
+        rows = tuple(dict.fromkeys(row for _, row in cells))
+        return TableSpec(
+            name=name,
+            title="Losses",
+            profile="quick",
+            about="made up.",
+            rows=rows,
+            data=tuple(kinds),
+            cells=cells,
+            pairs=pairs,
+            command="mlseg-tables main",
+        )
+
+    return call

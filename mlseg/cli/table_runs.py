@@ -1,0 +1,113 @@
+"""Trains what a paper's table lacks, by the same command that a user would type."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mlseg.checks import RunError
+from mlseg.cli import phantom
+from mlseg.cli.errors import INTERRUPTED
+from mlseg.cli.programs import find_beside_python
+from mlseg.cli.table_plan import PlannedCell, TablePlan, find_phantom
+from mlseg.records import read_json
+
+# Takes the words of a command line, returns the exit code.
+Train = Callable[[Sequence[str]], int]
+
+
+def train_missing(plans: Sequence[TablePlan], *, train: Train | None = None) -> int:
+    """Train and evaluate all runs that are not done, one sweep over the seeds for each cell.
+
+    A cell that several tables share is trained once. A sweep that fails does not stop the others.
+
+    Args:
+        plans: the tables.
+        train: runs a command line of mlseg-train; None does so in this process.
+
+    Returns:
+        The number of sweeps that failed.
+    """
+    wanted: dict[tuple[str, ...], tuple[PlannedCell, TablePlan]] = {}
+    for plan in plans:
+        for cell in plan.cells.values():
+            if cell.missing and not cell.reason:
+                wanted.setdefault(cell.words, (cell, plan))
+    failed = 0
+    for number, (cell, plan) in enumerate(wanted.values(), start=1):
+        _write_phantom(cell.data, plan)
+        words = build_command(cell)
+        print(f"mlseg-tables: sweep {number} of {len(wanted)}, {cell.data} {cell.row}:")
+        print(f"  {shlex.join(['mlseg-train', *words])}", flush=True)
+        code = (train or train_here)(words)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        failed += code != 0
+    return failed
+
+
+def build_command(cell: PlannedCell) -> list[str]:
+    """What is typed after mlseg-train for the missing runs of a cell.
+
+    Example:
+        >>> build_command(PlannedCell(data="acdc", row="CE", words=("data=acdc", "loss=ce"), missing=(1, 2)))
+        ['-m', 'data=acdc', 'loss=ce', 'seed=1,2']
+    """
+    seeds = f"seed={','.join(map(str, cell.missing))}"
+    return [*(["-m"] if len(cell.missing) > 1 else []), *cell.words, seeds]
+
+
+def train_here(words: Sequence[str]) -> int:
+    """`mlseg-train` in this process, so that its imports are paid for once.
+
+    Args:
+        words: what would be typed behind it.
+
+    Returns:
+        Its exit code.
+    """
+    from mlseg.cli.train import main
+
+    typed = sys.argv
+    sys.argv = [find_beside_python("mlseg-train"), *words]
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        sys.argv = typed
+    return 0
+
+
+def describe_missing(cell: PlannedCell) -> str:
+    """Why seeds of a cell are not there, after training; "" if all are.
+
+    Example:
+        >>> describe_missing(PlannedCell(data="acdc", row="CE", words=(), missing=(2,), reason="no data at raw/acdc"))
+        'no data at raw/acdc'
+    """
+    if cell.reason or not cell.missing:
+        return cell.reason
+    errors = []
+    for seed in cell.missing:
+        path = cell.runs[seed] / "status.json"
+        status = read_json(path) if path.is_file() else {}
+        state = status.get("state", "not trained")
+        error = str(status.get("error", "")).split(". ")[0]
+        errors.append(f"seed {seed} {state}{f': {error}' if error and state == 'failed' else ''}")
+    return "; ".join(errors)
+
+
+def _write_phantom(data: str, plan: TablePlan) -> None:
+    """Write the phantom of a data set beside its place and move it there, so that no half of one is ever used."""
+    place = find_phantom(data, plan.settings)
+    if place is None or place.is_dir():
+        return
+    temporary = place.with_name(f".{place.name}.{os.getpid()}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if phantom.run([f"data={data}", f"root={temporary}", *plan.settings["phantoms"][data]]) != 0:
+        raise RunError(f"{place}: the phantom could not be written, see above. Choose another $MLSEG_DATA.")
+    os.replace(temporary, Path(place))

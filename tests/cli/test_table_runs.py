@@ -1,0 +1,83 @@
+"""Training what is missing: once, one sweep per cell, going on after a failure."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from mlseg.cli import train as train_module
+from mlseg.cli.table_plan import PlannedCell, TablePlan, find_phantom
+from mlseg.cli.table_runs import build_command, describe_missing, train_here, train_missing
+from mlseg.records import write_json
+
+
+def make_cell(row="CE", *, missing=(1,), reason="", words=None, runs=None):
+    words = words or ("data=acdc", f"loss={row}")
+    return PlannedCell(data="acdc", row=row, words=words, runs=runs or {}, missing=missing, reason=reason)
+
+
+def make_plan(*cells, phantoms=None):
+    settings = {"phantoms": phantoms or {}}
+    return TablePlan(
+        name="main", profile="quick", table={}, settings=settings, cells={("acdc", cell.row): cell for cell in cells}
+    )
+
+
+def test_only_what_is_missing_is_trained_and_only_once(capsys):
+    typed = []
+    plan = make_plan(make_cell("CE", missing=(2, 3)), make_cell("LS", missing=()), make_cell("FL", reason="no data"))
+    assert train_missing([plan, plan], train=lambda words: typed.append(list(words)) or 0) == 0
+    assert typed == [["-m", "data=acdc", "loss=CE", "seed=2,3"]]
+    assert "mlseg-train -m data=acdc loss=CE seed=2,3" in capsys.readouterr().out
+
+
+def test_one_seed_is_no_sweep():
+    assert build_command(make_cell(missing=(4,))) == ["data=acdc", "loss=CE", "seed=4"]
+
+
+def test_a_failure_is_counted_and_the_others_go_on():
+    typed = []
+    plan = make_plan(make_cell("CE"), make_cell("LS"))
+    assert train_missing([plan], train=lambda words: typed.append(words) or int("loss=CE" in words)) == 1
+    assert len(typed) == 2
+
+
+def test_an_interruption_ends_all_of_it():
+    with pytest.raises(KeyboardInterrupt):
+        train_missing([make_plan(make_cell("CE"), make_cell("LS"))], train=lambda words: 130)
+
+
+def test_the_phantom_is_written_when_it_is_needed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLSEG_DATA", str(tmp_path))
+    phantoms = {"acdc": ["subjects=3", "shape=4,40,36"]}
+    plan = make_plan(make_cell(), phantoms=phantoms)
+    there = []
+    place = find_phantom("acdc", plan.settings)
+    assert train_missing([plan], train=lambda words: there.append(place.is_dir()) or 0) == 0
+    assert there == [True]
+    assert place == tmp_path / "phantom_quick" / "acdc"
+    assert len(list((place / "training").iterdir())) == 3
+    assert [path.name for path in place.parent.iterdir()] == ["acdc"]
+
+
+def test_training_here_is_what_would_be_typed(monkeypatch):
+    seen = []
+
+    def main(code):
+        seen.append(list(sys.argv[1:]))
+        sys.exit(code)
+
+    typed = list(sys.argv)
+    for code in (0, 3):
+        monkeypatch.setattr(train_module, "main", lambda code=code: main(code))
+        assert train_here(["loss=ce"]) == code
+    assert seen == [["loss=ce"]] * 2
+    assert sys.argv == typed
+
+
+def test_why_a_seed_is_missing(tmp_path):
+    write_json(tmp_path / "status.json", {"state": "failed", "error": "Trainer: loss is nan. Lower the rate."})
+    cell = make_cell(missing=(1, 2), runs={1: tmp_path, 2: tmp_path / "none"})
+    assert describe_missing(cell) == "seed 1 failed: Trainer: loss is nan; seed 2 not trained"
+    assert describe_missing(make_cell(missing=())) == ""

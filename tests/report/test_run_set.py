@@ -1,0 +1,88 @@
+"""Runs of one cell differ in the seed only; anything else is named and refused."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from mlseg.checks import RunError
+from mlseg.cli.naming import INERT_KEYS
+from mlseg.records import read_json, write_json
+from mlseg.report.run_set import INERT, build_set, group_runs, name_sets, read_run
+
+
+def test_what_changes_no_number_is_what_names_no_run():
+    # A longer run has the same directory, and other numbers.
+    assert INERT_KEYS - {"trainer.max_epochs"} == INERT
+
+
+def test_seeds_of_one_configuration_make_a_set(tmp_path, write_run):
+    runs = [read_run(write_run(tmp_path / str(seed), seed=seed)) for seed in (3, 1, 2)]
+    found = build_set("CE", runs)
+    assert found.seeds == (1, 2, 3)
+    assert len(found.runs[0].cases) == 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"settings": {"loss.margin": 5}}, "loss.margin nothing and 5"),
+        ({"settings": {"trainer.max_epochs": 9}}, "trainer.max_epochs nothing and 9"),
+        ({"loss": "mbls"}, "loss._target_ ce and mbls"),
+        ({"split": {"fingerprint": "g"}}, "fingerprint f and g"),
+        ({"split": {"train": ["t2"]}}, "train"),
+    ],
+)
+def test_what_differs_is_named(tmp_path, write_run, changes, named):
+    runs = [read_run(write_run(tmp_path / "a")), read_run(write_run(tmp_path / "b", seed=2, **changes))]
+    with pytest.raises(RunError, match="cell x") as error:
+        build_set("cell x", runs)
+    assert named in str(error.value)
+    assert str(tmp_path / "a") in str(error.value)
+
+
+def test_where_a_run_lies_and_how_a_number_is_written_make_no_difference(tmp_path, write_run):
+    first = write_run(tmp_path / "a", settings={"data.root": "/x", "loss.margin": 10, "trainer.device": "cpu"})
+    second = write_run(
+        tmp_path / "b", settings={"data.root": "/y", "loss.margin": 10.0, "trainer.device": "cuda"}, seed=2
+    )
+    assert len(group_runs([read_run(first), read_run(second)])) == 1
+
+
+def test_a_seed_counts_once_and_a_set_has_runs(tmp_path, write_run):
+    path = write_run(tmp_path / "a")
+    shutil.copytree(path, tmp_path / "b")
+    with pytest.raises(RunError, match="each seed may count once, got seed 1"):
+        build_set("CE", [read_run(path), read_run(tmp_path / "b")])
+    with pytest.raises(RunError, match="at least one run"):
+        build_set("CE", [])
+
+
+def test_an_unfinished_run_is_named(tmp_path, write_run):
+    path = write_run(tmp_path / "a")
+    record = read_json(path / "run.json")
+    write_json(path / "run.json", {"choices": record["choices"]})
+    with pytest.raises(RunError, match=r"run\.json: must hold config"):
+        read_run(path)
+    (path / "scores.csv").unlink()
+    with pytest.raises(RunError, match=r"finished run with scores\.csv"):
+        read_run(path)
+
+
+def test_groups_are_named_by_what_sets_them_apart(tmp_path, write_run):
+    kinds = [("ce", {}), ("mbls", {"loss.margin": 5}), ("mbls", {"loss.margin": 8})]
+    runs = [
+        read_run(write_run(tmp_path / f"{place}-{seed}", seed=seed, loss=loss, settings=settings))
+        for place, (loss, settings) in enumerate(kinds)
+        for seed in (1, 2)
+    ]
+    found = group_runs(runs)
+    assert [(one.name, one.seeds) for one in found] == [
+        ("ce", (1, 2)),
+        ("mbls margin=5", (1, 2)),
+        ("mbls margin=8", (1, 2)),
+    ]
+    # Nothing but the data sets these two apart: their places do.
+    same = [runs[0], read_run(write_run(tmp_path / "other", split={"fingerprint": "g"}))]
+    assert name_sets(same) == [str(runs[0].path), str(tmp_path / "other")]
