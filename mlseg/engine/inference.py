@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,12 +33,14 @@ class Inference:
         mode: "full" sees a whole slice in one pass, "window" in overlapping windows of the training crop. Volumes are
             always seen in windows.
         batch_size: slices (or windows) per forward pass.
+        calibrator: maps logits (N,K,*S) float32 to calibrated ones before the softmax; None leaves them alone.
     """
 
     compute: Compute
     crop: tuple[int, ...]
     mode: Literal["full", "window"] = "full"
     batch_size: int = 8
+    calibrator: Callable[[Tensor], Tensor] | None = None
 
     def predict(self, network: nn.Module, case: PreparedCase, *, grid: str) -> CasePrediction:
         """Predict one case.
@@ -111,7 +113,7 @@ class Inference:
         from monai.inferers import sliding_window_inference
 
         def predict_window(window: Tensor) -> Tensor:
-            return forward(network, window, self.compute).float().softmax(dim=1)
+            return self._softmax(network, window)
 
         with torch.inference_mode():
             batch = torch.from_numpy(np.array(image)).to(self.compute.device)
@@ -132,13 +134,15 @@ class Inference:
     def _forward(self, network: nn.Module, image: np.ndarray) -> Tensor:
         """(D,C,h,w) -> probabilities (K,D,h,w), a few slices at a time."""
         probs = [
-            self._softmax(network, torch.from_numpy(np.array(image[start : start + self.batch_size])))
+            self._softmax(network, torch.from_numpy(np.array(image[start : start + self.batch_size]))).movedim(0, 1)
             for start in range(0, len(image), self.batch_size)
         ]
         return torch.cat(probs, dim=1)
 
     def _softmax(self, network: nn.Module, image: Tensor) -> Tensor:
-        return forward(network, image, self.compute).float().softmax(dim=1).movedim(0, 1)
+        """Probabilities (N,K,*S) of images (N,C,*S)."""
+        logits = forward(network, image, self.compute).float()
+        return (logits if self.calibrator is None else self.calibrator(logits)).softmax(dim=1)
 
 
 def forward(network: nn.Module, image: Tensor, compute: Compute) -> Tensor:

@@ -144,3 +144,19 @@ def test_an_image_smaller_along_one_axis_only() -> None:
     prediction = inference.predict(Pointwise(), case, grid="native")
     assert prediction.probs is not None
     torch.testing.assert_close(prediction.probs[1], torch.sigmoid(4 * torch.from_numpy(case.image[:, 0])))
+
+
+@pytest.mark.parametrize("mode", ["full", "window"])
+def test_a_calibrator_maps_the_logits_before_the_softmax(mode: str) -> None:
+    case, shapes = make_case((24, 16)), []
+
+    def cool(logits: Tensor) -> Tensor:
+        shapes.append((logits.dtype, logits.shape[1:]))
+        return logits / 4
+
+    inference = Inference(compute=COMPUTE, crop=(16, 16), mode=mode, calibrator=cool)  # type: ignore[arg-type]
+    for grid in ("native", "crop"):
+        prediction = inference.predict(Pointwise(), case, grid=grid)
+        image = case.image[:, 0] if grid == "native" else case.image[:, 0, 4:20]
+        torch.testing.assert_close(prediction.probs[1], torch.sigmoid(torch.from_numpy(image)), rtol=1e-5, atol=1e-6)
+    assert all(dtype == torch.float32 and shape[0] == 2 for dtype, shape in shapes)
