@@ -36,7 +36,7 @@ check: $(STAMP) ## formatting, lint and types
 	$(BIN)/mypy
 
 lock: ## resolve the newest versions that pyproject.toml allows into requirements.lock (needs uv)
-	uv pip compile pyproject.toml --extra dev --extra sweeps --universal --python-version 3.11 --upgrade \
+	uv pip compile pyproject.toml --extra dev --extra export --extra sweeps --universal --python-version 3.11 --upgrade \
 		--no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 wheel: $(STAMP) ## build the wheel into dist/

@@ -65,14 +65,23 @@ def write_scores(path: Path, scores: Iterable[Score]) -> None:
 
 
 def read_scores(path: Path) -> list[Score]:
-    """Read scores.csv. Raises RunError if the columns are not the ones of this version."""
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise RunError(
-                f"{path}: columns must be {', '.join(COLUMNS)}, got {reader.fieldnames}. Evaluate the run again."
-            )
-        return [Score(**{**row, "value": float(row["value"]), "n": int(row["n"])}) for row in reader]  # type: ignore[arg-type]
+    """Read scores.csv. Raises RunError if it is damaged, or its columns are not the ones of this version."""
+    scores: list[Score] = []
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise RunError(
+                    f"{path}: columns must be {', '.join(COLUMNS)}, got {reader.fieldnames}. Evaluate the run again."
+                )
+            for row in reader:
+                scores.append(Score(**{**row, "value": float(row["value"]), "n": int(row["n"])}))  # type: ignore[arg-type]
+    except RunError:
+        raise
+    except (OSError, csv.Error, TypeError, ValueError) as error:
+        where = f"row {len(scores) + 1} ({error})"
+        raise RunError(f"{path}: must be whole, got a file damaged at {where}. Evaluate the run again.") from error
+    return scores
 
 
 def write_text(path: Path, text: str) -> None:
@@ -113,7 +122,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises RunError if the file is not one."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RunError(f"{path}: must be a JSON file, got {error}. Remove it to start anew.") from error
     if not isinstance(record, dict):
         raise RunError(f"{path}: must hold a JSON object, got {type(record).__name__}. Remove it to start anew.")

@@ -81,3 +81,26 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     write_text(path, "second")
     assert path.read_text() == "second"
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_damaged_table_names_the_row(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    write_scores(path, [SCORE] * 3)
+    whole = path.read_bytes()
+    for damaged, where in (
+        (whole[:-8], "row 3"),
+        (whole.replace(b"0.3", b"zero", 1), "row 1"),
+        (b"\xff" + whole, "row 1"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(RunError, match=f"must be whole, got a file damaged at {where} "):
+            read_scores(path)
+    with pytest.raises(RunError, match=r"none\.csv: must be whole"):
+        read_scores(tmp_path / "none.csv")
+
+
+def test_a_json_file_without_end_is_no_recursion_error(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(RunError, match="must be a JSON file"):
+        read_json(path)

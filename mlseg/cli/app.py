@@ -15,55 +15,21 @@ from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.hydra import Hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import mlseg
 from mlseg.checks import ConfigError
 from mlseg.cli.complete import complete_config
-from mlseg.cli.compose import Composition, compose_config, open_session, read_choices
+from mlseg.cli.compose import Composition, compose_config, open_session
 from mlseg.cli.errors import FAILED, Reporter
 from mlseg.cli.help import format_help
-from mlseg.cli.naming import find_collisions, run_directory
+from mlseg.cli.jobs import AppInfo as AppInfo
+from mlseg.cli.jobs import Job, JobResult, Task
+from mlseg.cli.naming import find_collisions
 from mlseg.cli.preflight import find_config_problems
 from mlseg.cli.suggest import Command, check_words, expand_jobs
+from mlseg.cli.sweeps import Search, Sweep, check_launcher, forget_search, read_search
 
-
-@dataclass(frozen=True, kw_only=True)
-class AppInfo:
-    """What a task may want to know of the command line that it runs under.
-
-    Args:
-        choices: the choice of each group, e.g. {"data": "acdc", "loss": "mbls"}; groups without one are left out.
-        overrides: this job's overrides.
-        multirun: True in a sweep.
-        prog: the command, for messages that can be typed.
-    """
-
-    choices: dict[str, str]
-    overrides: tuple[str, ...]
-    multirun: bool
-    prog: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobResult:
-    """How one job ended.
-
-    Args:
-        cfg: its configuration.
-        info: what the task was told.
-        code: its exit code.
-        error: the message if it failed, else "".
-    """
-
-    cfg: DictConfig
-    info: AppInfo
-    code: int
-    error: str
-
-
-Task = Callable[[DictConfig, AppInfo], int | None]
 Check = Callable[[DictConfig, dict[str, str]], Sequence[str]]
 
 
@@ -145,32 +111,45 @@ def _dispatch(app: App, hydra: Hydra, args: argparse.Namespace) -> int:
     if args.shell_completion:
         hydra.shell_completion(config_name=app.config_name, overrides=words)
         return 0
-    base = app.config_name if args.multirun else app.name_base(words)
-    command = Command(typed=app.typed or app.prog, config_name=base, words=tuple(words), multirun=args.multirun)
+    check_launcher(words)
+    search = read_search(hydra, app.config_name, words) if app.find_base is None else Search()
+    multirun = args.multirun or search.multirun
+    words = [*search.words, *words] if multirun else words
+    base = app.config_name if multirun else app.name_base(words)
+    command = Command(typed=app.typed or app.prog, config_name=base, words=tuple(words), multirun=multirun)
     jobs = expand_jobs(command)
     bases = [app.name_base(job) for job in jobs]
     for base in dict.fromkeys(bases):
         own = [job for job, its in zip(jobs, bases, strict=True) if its == base]
         check_words(replace(command, config_name=base), own)
     if args.cfg:
-        hydra.show_cfg(bases[0], words, args.cfg, args.package, args.resolve)
+        shown = list(jobs[0]) if search.words else words
+        hydra.show_cfg(bases[0], shown, args.cfg, args.package, args.resolve)
         return 0
+    jobs = [forget_search(job, config_name=base) for job, base in zip(jobs, bases, strict=True)]
     composed = [compose_config(job, config_name=base) for job, base in zip(jobs, bases, strict=True)]
-    composed = [replace(job, cfg=complete_config(job.cfg)) for job in composed]
-    multirun = args.multirun or any(job.multirun for job in composed)
+    composed = [replace(one, cfg=complete_config(one.cfg)) for one in composed]
+    multirun = multirun or any(one.multirun for one in composed)
     _check_jobs(app, composed, multirun)
     # What all jobs share need not be read again at each.
     shared = frozenset(jobs[0]).intersection(*jobs) if len(jobs) > 1 else frozenset()
-    job = _Job(task=app.task, prog=app.prog, multirun=multirun, total=len(jobs), shared=shared)
+    job = Job(task=app.task, prog=app.prog, multirun=multirun, total=len(jobs), shared=shared)
     if not multirun:
         return hydra.run(bases[0], job, words).return_value.code
-    if app.find_base is None:
+    if app.find_base is not None:
+        # Hydra's launchers compose all jobs from one config.
+        numbered = zip(jobs, bases, range(len(jobs)), strict=True)
+        runs = [hydra.run(base, replace(job, numbers=(number,)), list(own)) for own, base, number in numbered]
+        return _close_sweep(app, [run.return_value for run in runs])
+    if not search.is_usual:
         returned = hydra.multirun(app.config_name, job, words) or []
         return _close_sweep(app, [one.return_value for batch in returned for one in batch])
-    # Hydra's sweepers compose all jobs from one config.
-    numbered = zip(jobs, bases, range(len(jobs)), strict=True)
-    runs = [hydra.run(base, replace(job, number=number), list(own)) for own, base, number in numbered]
-    return _close_sweep(app, [run.return_value for run in runs])
+    sweep = Sweep(job=job, config_name=app.config_name, words=tuple(words), jobs=tuple(jobs), composed=tuple(composed))
+    results: dict[int, JobResult] = {}
+    with sweep.ending(results):
+        sweep.run(hydra, results)
+        code = _close_sweep(app, [results[number] for number in sorted(results)])
+    return code
 
 
 def _check_jobs(app: App, composed: Sequence[Composition], multirun: bool) -> None:
@@ -185,46 +164,13 @@ def _check_jobs(app: App, composed: Sequence[Composition], multirun: bool) -> No
 def _close_sweep(app: App, results: Sequence[JobResult]) -> int:
     if app.after_sweep is not None:
         app.after_sweep(results)
-    failed = [result for result in results if result.code != 0]
+    busy = [result for result in results if result.busy]
+    failed = [result for result in results if result.code != 0 and not result.busy]
     if failed:
         print(f"{app.prog}: {len(failed)} of {len(results)} jobs failed, see above.", file=sys.stderr, flush=True)
-    return FAILED if failed else 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """What Hydra calls, here or in another process, so it must pickle: the task, with an end for its exceptions."""
-
-    task: Task
-    prog: str
-    multirun: bool
-    total: int
-    shared: frozenset[str]
-    number: int | None = None
-
-    def __call__(self, cfg: DictConfig) -> JobResult:
-        hydra, cfg = HydraConfig.get(), complete_config(cfg)
-        overrides = tuple(hydra.overrides.task)
-        info = AppInfo(
-            choices=read_choices(hydra.runtime.choices), overrides=overrides, multirun=self.multirun, prog=self.prog
-        )
-        title = ""
-        if self.multirun:
-            own = " ".join(word for word in overrides if word not in self.shared)
-            number = hydra.job.num if self.number is None else self.number
-            title = f"job {number + 1} of {self.total} ({own})"
-            print(f"{self.prog}: {title}", file=sys.stderr, flush=True)
-        code = 0
-        with Reporter(prog=self.prog, prefix=title, find_folder=lambda: _find_folder(cfg, info)) as reporter:
-            code = self.task(cfg, info) or 0
-        code = reporter.code or code
-        if self.multirun and code > 128:
-            raise SystemExit(code)  # ended by a signal: that was meant for the whole sweep
-        return JobResult(cfg=cfg, info=info, code=code, error=reporter.message)
-
-
-def _find_folder(cfg: DictConfig, info: AppInfo) -> Path:
-    return run_directory(cfg, info.choices) if "run_dir" in cfg else Path()
+    if busy:
+        print(f"{app.prog}: {len(busy)} of {len(results)} jobs belong to another process.", file=sys.stderr, flush=True)
+    return FAILED if failed or busy else 0
 
 
 class _Parser(argparse.ArgumentParser):

@@ -56,6 +56,10 @@ def find_config_dir() -> Path:
     raise ConfigError(f"mlseg: needs its folder of configs, found none in {package.parent}. Install mlseg again.")
 
 
+# Folders of configs that no command line of a run takes choices from.
+OTHER_GROUPS = ("hydra", "table", "profile")
+
+
 @contextmanager
 def open_session(prog: str, *, extra: Path | None = None) -> Iterator[Hydra]:
     """Hydra with our configs, and those in `extra` behind them, as the process's only one.
@@ -129,8 +133,9 @@ def config_dirs() -> list[Path]:
 
 
 def list_groups() -> list[str]:
-    """The groups of the session, Hydra's own left out."""
-    return [group for group in GlobalHydra.instance().config_loader().list_groups("") if group != "hydra"]
+    """The groups of the session, Hydra's own and those of mlseg-tables left out."""
+    groups: list[str] = GlobalHydra.instance().config_loader().list_groups("")
+    return [group for group in groups if group not in OTHER_GROUPS]
 
 
 def list_choices(group: str) -> list[str]:
@@ -151,9 +156,17 @@ def read_choice_keys(group: str, choice: str) -> set[str]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """One file of the configs as plain dicts, references as they are written."""
-    tree = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    assert isinstance(tree, dict), path
+    """One file of the configs as plain dicts, references as they are written.
+
+    Raises:
+        ConfigError: it is no mapping, or not even text; what is no YAML is an error of yaml's.
+    """
+    try:
+        tree = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: must be a YAML file, got {error}. Restore it.") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: must hold keys with values, got {type(tree).__name__}. Restore it.")
     return tree  # type: ignore[return-value]
 
 

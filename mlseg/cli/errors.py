@@ -24,6 +24,10 @@ FAILED, MISTAKE, INTERRUPTED, UNHEARD = 1, 2, 130, 141
 # what scripts/slurm/train.sbatch requeues on.
 REQUEUE = 85
 LOG = "mlseg-error.log"
+# torch's words for memory of the CPU that is not there.
+_NO_MEMORY = re.compile(r"DefaultCPUAllocator: (can't allocate|not enough) memory")
+# What a disk or its owner can do to any file; other errors are ours.
+_OUTSIDE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EIO, errno.ESTALE)
 
 
 @dataclass
@@ -112,14 +116,22 @@ def describe_error(error: BaseException) -> tuple[int, str] | None:
         found = re.search(r"full_key: (\S+)", str(error))
         where = found.group(1) if found else "a component"
         return MISTAKE, f"{where}: cannot be built ({flatten_lines(str(root))}). Correct the settings of {where}."
-    if type(root).__name__ == "OutOfMemoryError" or isinstance(root, MemoryError):
+    if type(root).__name__ == "OutOfMemoryError" or isinstance(root, MemoryError) or _NO_MEMORY.search(str(root)):
         return FAILED, (
-            f"out of memory ({flatten_lines(str(root)).split('. ')[0] or type(root).__name__}). "
-            "Give a smaller data.batch_size or evaluation.batch_size, or data.residency=disk."
+            f"out of memory ({_shorten_reason(root)}). "
+            "Give a smaller data.batch_size, evaluation.batch_size or data.crop, or data.residency=disk."
         )
     if isinstance(root, OSError) and root.errno in (errno.ENOSPC, errno.EDQUOT):
         return FAILED, f"{root.filename or 'the disk'}: no space left. Free some and type the same command to go on."
+    if isinstance(root, OSError) and root.errno in _OUTSIDE and root.filename:
+        return FAILED, f"{root.filename}: cannot be used ({root.strerror}). Correct it and type the same command again."
     return None
+
+
+def _shorten_reason(error: BaseException) -> str:
+    """The first sentence, without the place in torch's sources."""
+    text = flatten_lines(str(error))
+    return re.sub(r"^\[enforce fail at .*?\]\s*", "", text).split(". ")[0].rstrip(".") or type(error).__name__
 
 
 def _find_stop(error: BaseException) -> BaseException | None:

@@ -25,6 +25,7 @@ from mlseg.cli.evaluation_record import (
     list_settings,
     name_evaluation,
 )
+from mlseg.cli.judged_calibrator import read_used
 from mlseg.cli.judged_run import BEST, EVALUATIONS, LAST, JudgedRun, read_run, read_seen
 from mlseg.cli.judging import hash_weights, judge
 from mlseg.cli.programs import find_typed
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mlseg.data.cache import PreparedSet
+    from mlseg.engine.calibrator import Calibrator
     from mlseg.engine.device import Compute
     from mlseg.engine.distributed import Group
     from mlseg.report.judgement import Judgement
@@ -63,10 +65,12 @@ def evaluate(cfg: DictConfig, info: AppInfo) -> int:
         with group.first_goes_ahead():
             cases, judged = _find_cases(cfg, run)
         network, judged = _load(cfg, judged, compute)
+        if judged.calibrator is not None:
+            judged.calibrator.module.check_weights(judged.weights, owner=str(judged.calibrator.file))
         if group.is_first:
             _fill(cfg, info, judged, network=network, cases=cases, compute=compute, group=group)
         else:
-            judge(cfg, network, cases, folder=Path(), compute=compute, group=group)
+            judge(cfg, network, cases, folder=Path(), compute=compute, group=group, calibrator=_take_map(judged))
     return 0
 
 
@@ -88,12 +92,17 @@ def _fill(
     earlier = check_free(folder, settings)
     _announce(judged, folder, earlier)
     with filling(folder) as hidden:
-        how = judge(cfg, network, cases, folder=hidden, compute=compute, group=group)
+        calibrator = _take_map(judged)
+        how = judge(cfg, network, cases, folder=hidden, compute=compute, group=group, calibrator=calibrator)
         added, fingerprint = find_added(judged.run), cases.fingerprint
         record = build_record(cfg, judged, settings=settings, added=added, fingerprint=fingerprint)
         own = {"overrides": list(info.overrides), "evaluated": how, "software": describe_software()}
         write_json(hidden / RECORD, {**record, **own})
     report_judgement(folder, _build_judgement(cfg, info, judged), commands=_suggest_commands(info, judged))
+
+
+def _take_map(judged: Judged) -> Calibrator | None:
+    return None if judged.calibrator is None else judged.calibrator.module
 
 
 def _find_cases(cfg: DictConfig, run: JudgedRun) -> tuple[PreparedSet, Judged]:
@@ -114,10 +123,13 @@ def _find_cases(cfg: DictConfig, run: JudgedRun) -> tuple[PreparedSet, Judged]:
     # A checkpoint from elsewhere was trained on what is recorded beside it.
     inside = checkpoint.resolve().is_relative_to(run.path.resolve())
     elsewhere = {} if inside else read_seen(checkpoint.parent)
-    history = {**(elsewhere or {}), **run.seen()}
+    calibrator = read_used(cfg.calibrator, checkpoint)
+    calibrated = calibrator.cases if calibrator else {}
+    history = {**{subject: "calibrated" for subject, _ in calibrated.values()}, **(elsewhere or {}), **run.seen()}
+    known = {**run.cases, **calibrated}
 
     def check_seen(cases: dict[str, list[str]]) -> dict[str, str]:
-        seen = rules.find_seen(selection, history, cases=cases, known=run.cases)
+        seen = rules.find_seen(selection, history, cases=cases, known=known)
         if not cfg.allow_seen_subjects:
             rules.check_unseen(selection, seen)
         return seen
@@ -140,6 +152,7 @@ def _find_cases(cfg: DictConfig, run: JudgedRun) -> tuple[PreparedSet, Judged]:
         seen=seen,
         changed=changed,
         history_known=elsewhere is not None,
+        calibrator=calibrator,
     )
     return prepared, judged
 
@@ -181,7 +194,8 @@ def _choose_folder(cfg: DictConfig, info: AppInfo, judged: Judged) -> Path:
     base, choice = store_base(judged.run), info.choices.get("evaluation")
     plain = compose_config([], config_name=base)
     chosen = compose_config([f"evaluation={choice}"], config_name=base) if choice else plain
-    return judged.run.path / EVALUATIONS / name_evaluation(cfg, plain, chosen, changed=bool(judged.changed))
+    method, changed = judged.calibrator.method if judged.calibrator else "", bool(judged.changed)
+    return judged.run.path / EVALUATIONS / name_evaluation(cfg, plain, chosen, changed=changed, calibrator=method)
 
 
 def _announce(judged: Judged, folder: Path, earlier: dict[str, Any] | None) -> None:

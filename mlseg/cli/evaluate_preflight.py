@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from mlseg.checks import MlsegError, OneOf
 from mlseg.cli.compose import flatten
 from mlseg.cli.evaluation_folder import check_kind
+from mlseg.cli.judged_calibrator import find_calibrator
 from mlseg.cli.judged_cases import UNSEEN
 from mlseg.cli.judged_run import EVALUATIONS, JudgedRun, read_run
 from mlseg.cli.known_keys import show
@@ -60,6 +61,8 @@ def _find_own_problems(cfg: DictConfig) -> Iterator[str]:
     for key in SWITCHES:
         if not isinstance(cfg[key], bool):
             yield _state(key, "true or false", cfg[key], "Choose one.")
+    if not isinstance(cfg.calibrator, str) or not cfg.calibrator:
+        yield _state("calibrator", "none, auto or a file", cfg.calibrator, "Choose one.")
     name = cfg.name
     if name is not None and (not str(name).strip(". ") or re.search(r"[/\\]", str(name)) or str(name).startswith(".")):
         yield _state("name", "the name of a folder", name, "A whole path goes into output=.")
@@ -96,7 +99,8 @@ def _find_place_problems(cfg: DictConfig, tree: Mapping[str, Any], run: JudgedRu
         yield _state("trainer.device", "auto, cpu, cuda or cuda:<number>", device, "Choose one.")
     try:
         if isinstance(cfg.checkpoint, str) and cfg.checkpoint:
-            run.find_checkpoint(cfg.checkpoint)
+            checkpoint = run.find_checkpoint(cfg.checkpoint)
+            find_calibrator(cfg.calibrator if isinstance(cfg.calibrator, str) else None, checkpoint)
     except MlsegError as error:
         yield str(error)
     try:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mlseg.cli.compose import Composition, flatten
 from mlseg.cli.evaluation_folder import KIND
+from mlseg.cli.judged_calibrator import UsedCalibrator
 from mlseg.cli.judged_cases import Selection
 from mlseg.cli.judged_run import BEST, LAST, JudgedRun
 from mlseg.cli.naming import INERT_KEYS, join_words, name_differences
@@ -21,7 +22,7 @@ from mlseg.cli.run_base import PAST_KEY
 VERSION = 1
 # Of the command itself; all others are the run's.
 OWN_KEYS = frozenset(
-    {"run", "part", "split", "checkpoint", "name", "output", "allow_seen_subjects", "allow_changed_data"}
+    {"run", "part", "split", "checkpoint", "calibrator", "name", "output", "allow_seen_subjects", "allow_changed_data"}
 )
 INERT = INERT_KEYS | OWN_KEYS | {PAST_KEY}
 _SHOWN = 3
@@ -42,6 +43,7 @@ class Judged:
         seen: subject -> where the network has seen it.
         changed: case -> how its files differ from those that the run recorded.
         history_known: False if it is not recorded who the weights were trained on.
+        calibrator: what maps its logits; None if nothing does.
     """
 
     run: JudgedRun
@@ -54,20 +56,25 @@ class Judged:
     seen: Mapping[str, str]
     changed: Mapping[str, str]
     history_known: bool = True
+    calibrator: UsedCalibrator | None = None
 
 
-def name_evaluation(cfg: DictConfig, plain: Composition, chosen: Composition, *, changed: bool) -> str:
-    """What sets an evaluation apart, e.g. `test`, `val+last`, `test+evaluation-paper+bins-20`.
+def name_evaluation(
+    cfg: DictConfig, plain: Composition, chosen: Composition, *, changed: bool, calibrator: str = ""
+) -> str:
+    """What sets an evaluation apart, e.g. `test`, `val+last`, `test+calibrator-temperature`.
 
     Args:
         cfg: the configuration of the evaluation.
         plain: the run's own.
         chosen: the same with the choice of an evaluation protocol, if one was made.
         changed: whether files differ from those that the run recorded.
+        calibrator: the method of the calibrator; "" without one.
     """
     words = [str(cfg.part)]
     if cfg.checkpoint != BEST:
         words.append(LAST if cfg.checkpoint == LAST else f"checkpoint-{Path(cfg.checkpoint).stem}")
+    words += [f"calibrator-{calibrator}"] if calibrator else []
     if cfg.split is not None:
         words.append(f"split-{Path(cfg.split).stem if '/' in cfg.split else cfg.split.removesuffix('.json')}")
     if name_differences(chosen.cfg, plain, inert=INERT):
@@ -94,6 +101,8 @@ def list_settings(cfg: DictConfig, judged: Judged) -> dict[str, Any]:
         "subjects": list(selection.subjects),
         "checkpoint": str(place.relative_to(run.path.resolve()) if inside else place),
         "changed_data": bool(judged.changed),
+        # Evaluations from before there were calibrators have no such key.
+        **({"calibrator": judged.calibrator.digest} if judged.calibrator else {}),
         **{key: value for key, value in sorted(evaluation.items()) if key not in INERT},
     }
 
@@ -114,6 +123,9 @@ def list_notes(judged: Judged) -> list[str]:
             f"The network has seen {len(judged.seen)} of these {len(people)} subjects, so their scores are too good: "
             f"{listed}."
         )
+    fitted = people & judged.calibrator.subjects if judged.calibrator else frozenset()
+    if fitted:
+        notes.append(f"The calibrator was fitted to {len(fitted)} of these {len(people)} subjects.")
     if judged.which not in (BEST, LAST):
         notes.append("These weights are not the run's own: its loss and seed, named above, may not be theirs.")
     if judged.changed:
@@ -147,6 +159,7 @@ def describe(judged: Judged, *, words: Sequence[str]) -> str:
         [
             f"Evaluation of run `{run.path}`: {what}, seed {run.config.get('seed')}; epoch {judged.epoch} ({which});",
             f"{count_people(judged)}: the {selection.part} part of {of}.",
+            *([f"Calibrated by {judged.calibrator.about}."] if judged.calibrator else []),
             *([f"Not as in the run: {', '.join(words)}."] if words else []),
             *list_notes(judged),
             "run.json has every setting.",
@@ -207,6 +220,7 @@ def build_record(
             "epoch": judged.epoch,
             "weights": judged.weights,
         },
+        "calibrator": judged.calibrator.describe() if judged.calibrator else None,
         "notes": list_notes(judged),
     }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # A split that holds, as its test part, every subject on disk that the run has not seen.
 UNSEEN = "unseen"
 _SHOWN = 3
-_WORDS = {"train": "trained on", "val": "validated with"}
+WORDS = {"train": "trained on", "val": "validated with", "test": "tested on", "calibrated": "calibrated with"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,16 +115,16 @@ def find_seen(
 
     Args:
         selection: who is judged.
-        seen: subject -> "train" or "val".
+        seen: subject -> a key of WORDS.
         cases: judged case -> subject and hash of its files.
         known: the same of the run's own cases.
     """
-    found = {subject: _WORDS[seen[subject]] for subject in selection.subjects if subject in seen}
+    found = {subject: WORDS[seen[subject]] for subject in selection.subjects if subject in seen}
     contents = {content: (case, seen[subject]) for case, (subject, content) in known.items() if subject in seen}
     for subject, content in cases.values():
         if subject not in found and content in contents:
             case, part = contents[content]
-            found[subject] = f"the same files as {case}, {_WORDS[part]}"
+            found[subject] = f"the same files as {case}, {WORDS[part]}"
     return found
 
 

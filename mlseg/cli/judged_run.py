@@ -98,7 +98,9 @@ def read_run(place: Any) -> JudgedRun:
     record = _read(path / "run.json")
     config = read_yaml(path / "config.yaml") if (path / "config.yaml").is_file() else record.get("config")
     facts, split, status = _read(path / "data.json"), record.get("split", {}), _read(path / "status.json")
-    facts = facts or split
+    facts, cases = facts or split, _read(path / CASES)
+    if not all(isinstance(found, list) and len(found) == 2 for found in cases.values()):
+        raise RunError(f"{path / CASES}: must hold a subject and a hash for each case, got others. Restore it.")
     if not isinstance(config, dict) or not isinstance(config.get("data"), dict) or not facts:
         raise RunError(f"{path}: the run never came to its data, so there is nothing to judge. Train it first.")
     done = status.get("state", "done" if record else "unknown")
@@ -108,7 +110,7 @@ def read_run(place: Any) -> JudgedRun:
         choices=dict(record.get("choices", {})),
         split=str(split.get("name", config["data"].get("split", "own"))),
         parts={part: tuple(facts.get(part, ())) for part in PARTS},
-        cases={case: (str(found[0]), str(found[1])) for case, found in _read(path / CASES).items()},
+        cases={case: (str(found[0]), str(found[1])) for case, found in cases.items()},
         state=str(done),
         epoch=status.get("epoch", len(record["history"]) if "history" in record else None),
         best_epoch=record.get("best_epoch") if done == "done" else None,

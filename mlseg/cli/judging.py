@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from mlseg.engine.device import Compute
     from mlseg.engine.distributed import Group
@@ -28,6 +30,7 @@ def judge(
     folder: Path,
     compute: Compute,
     group: Group | None = None,
+    calibrator: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, Any]:
     """Score cases under the protocols of a configuration: scores.csv, bins.npz and views.npz in `folder`.
 
@@ -38,6 +41,7 @@ def judge(
         folder: is there already.
         compute: in the precision of the evaluation.
         group: the processes that share the cases.
+        calibrator: maps logits before the softmax.
 
     Returns:
         What run.json records of it: device, precision and seconds.
@@ -51,6 +55,7 @@ def judge(
 
     started = time.perf_counter()
     inference, protocols = build.build_inference(cfg, compute), build.build_protocols(cfg)
+    inference = dataclasses.replace(inference, calibrator=calibrator)
     evaluate(network, cases, protocols=protocols, inference=inference, run=RunDirectory(folder), group=group)
     return {**compute.describe(), "seconds": time.perf_counter() - started}
 

@@ -94,6 +94,16 @@ def _describe_kind(key: str, value: Any, standard: Any) -> str | None:
     return f"{key}: must be {rule}, got {show(value)}. The default is {show(standard)}."
 
 
+def state(key: str, rule: object, value: Any, remedy: str = "") -> str:
+    """A problem in one line.
+
+    Example:
+        >>> state("seed", "a whole number", "x")
+        "seed: must be a whole number, got 'x'. Give seed such a value."
+    """
+    return f"{key}: must be {rule}, got {show(value)}. {remedy or f'Give {key} such a value.'}"
+
+
 def show(value: Any) -> str:
     """A value as it is typed after `key=`."""
     if value is None or isinstance(value, bool):

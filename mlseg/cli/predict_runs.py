@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from mlseg.checks import ConfigError, DataError
 from mlseg.cli import build
 from mlseg.cli.evaluate import START_KEYS
+from mlseg.cli.judged_calibrator import read_used
 from mlseg.cli.judged_run import BEST, JudgedRun, read_run
 from mlseg.cli.run_base import build_base
 from mlseg.data.nifti import NATIVE
@@ -77,7 +79,7 @@ def build_member(one: PredictingRun, cfg: DictConfig) -> tuple[Member, dict[str,
     """The network of a run with its weights, ready to predict, and what predictions depend on, as JSON holds it.
 
     Raises:
-        RunError: the weights cannot be read, are from another epoch than recorded, or do not fit.
+        RunError: the weights cannot be read, are from another epoch than recorded, or do not fit; so does a calibrator.
         ConfigError: a device or a precision that is not there, or flips where the data allows none.
     """
     from mlseg.cli.judging import hash_weights
@@ -98,7 +100,11 @@ def build_member(one: PredictingRun, cfg: DictConfig) -> tuple[Member, dict[str,
     epoch = load_weights(
         network, one.checkpoint, epoch=expected, remedy="Restore it, or give checkpoint=..., one of this very network."
     )
+    used, weights = read_used(cfg.calibrator, one.checkpoint), hash_weights(network)
+    if used is not None:
+        used.module.check_weights(weights, owner=str(used.file))
     inference, preprocessing = build.build_inference(one.cfg, compute), build.build_preprocessing(one.cfg.data)
+    inference = dataclasses.replace(inference, calibrator=None if used is None else used.module.to(compute.device))
     flip_axes: tuple[str, ...] = ()
     if cfg.tta == FLIPS:
         flip_axes = choose_flip_axes(one.cfg.data.get("flip_axes", ()), in_3d=inference.in_3d)
@@ -110,7 +116,8 @@ def build_member(one: PredictingRun, cfg: DictConfig) -> tuple[Member, dict[str,
         flip_axes=flip_axes,
     )
     depends = {
-        "weights": hash_weights(network),
+        "weights": weights,
+        "calibrator": None if used is None else used.digest,
         "epoch": epoch,
         "crop": list(inference.crop),
         "inference": inference.mode,

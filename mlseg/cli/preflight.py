@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,10 +26,11 @@ from mlseg.checks import (
 )
 from mlseg.cli.complete import find_dataset_problem, find_missing
 from mlseg.cli.compose import flatten, read_choices
-from mlseg.cli.known_keys import find_key_problems, show
+from mlseg.cli.known_keys import find_key_problems, state
+from mlseg.cli.network_fit import find_fit_problems
+from mlseg.cli.place_problems import find_place_problems
 from mlseg.cli.suggest import suggest
 from mlseg.cli.targets import find_target_problems
-from mlseg.data.splits import DEFAULT_FOLDS, find_split_problems
 from mlseg.data.splits import PARTS as SPLIT_PARTS
 
 PARTS = ("data", "model", "loss", "optimizer", "scheduler", "augment", "trainer", "evaluation")
@@ -81,11 +81,13 @@ def find_config_problems(cfg: DictConfig, choices: Mapping[str, str] | None = No
     if missing:
         return problems
     problems += find_target_problems(tree)
-    for find in (find_rule_problems, _find_data_problems, find_evaluation_problems, _find_run_problems):
+    for find in (find_rule_problems, _find_data_problems, find_place_problems, find_evaluation_problems):
         problems += find(tree)
+    problems += _find_run_problems(tree)
     if choices is None and HydraConfig.initialized():
         choices = read_choices(HydraConfig.get().runtime.choices)
     if choices is not None:
+        problems += find_fit_problems(cfg, tree, choices)
         problems += find_key_problems(cfg, tree, choices)
     unknown = find_missing(cfg) if isinstance(cfg.get("data"), DictConfig) else []
     return drop_echoes(problems, flatten(OmegaConf.to_container(cfg, resolve=False)), unknown)  # type: ignore[arg-type]
@@ -123,10 +125,6 @@ def _resolve(node: DictConfig, problems: list[str], prefix: str = "") -> dict[st
     return tree
 
 
-def _state(key: str, rule: object, value: Any, remedy: str = "") -> str:
-    return f"{key}: must be {rule}, got {show(value)}. {remedy or f'Give {key} such a value.'}"
-
-
 def find_rule_problems(tree: dict[str, Any]) -> Iterator[str]:
     """RULES, and the RANGES of every component that is there."""
     values = flatten(tree)
@@ -141,9 +139,9 @@ def find_rule_problems(tree: dict[str, Any]) -> Iterator[str]:
         if value is _ABSENT:
             continue
         if not rule.accepts(value):
-            yield _state(key, rule, value)
+            yield state(key, rule, value)
         elif isinstance(rule, Range) and rule.integer and isinstance(value, float):
-            yield _state(key, rule, value, f"Write {key}={int(value)}.")
+            yield state(key, rule, value, f"Write {key}={int(value)}.")
 
 
 _ABSENT = object()
@@ -169,49 +167,29 @@ def _find_data_problems(tree: dict[str, Any]) -> Iterator[str]:
         listed, number = source.get(names), data.get(key)
         if isinstance(listed, list) and isinstance(number, int) and number != len(listed):
             rule = f"the number of data.source.{names} ({len(listed)})"
-            yield _state(f"data.{key}", rule, number, f"Give data.{key}={len(listed)}, or other {names}.")
+            yield state(f"data.{key}", rule, number, f"Give data.{key}={len(listed)}, or other {names}.")
     dims = data.get("dims") if data.get("dims") in (2, 3) else 2
     if not _is_list_of(data.get("crop"), dims, COUNT):
         count = {2: "two", 3: "three"}[dims]
         rule = f"{count} whole numbers of at least 1"
-        yield _state("data.crop", rule, data.get("crop"), f"Give e.g. data.crop=[{','.join(['192'] * dims)}].")
+        yield state("data.crop", rule, data.get("crop"), f"Give e.g. data.crop=[{','.join(['192'] * dims)}].")
     if data.get("spacing_mm") is not None and not _is_list_of(data["spacing_mm"], 2, POSITIVE):
         rule = "null or two numbers above 0"
-        yield _state("data.spacing_mm", rule, data["spacing_mm"], "Give e.g. data.spacing_mm=[1.4,1.4].")
+        yield state("data.spacing_mm", rule, data["spacing_mm"], "Give e.g. data.spacing_mm=[1.4,1.4].")
     clip = data.get("clip_percentiles")
     if not _is_list_of(clip, 2, Range(low=0, high=100)) or not clip[0] < clip[1]:
         rule = "two rising numbers within 0 and 100"
-        yield _state("data.clip_percentiles", rule, clip, "Give e.g. data.clip_percentiles=[0.5,99.5].")
+        yield state("data.clip_percentiles", rule, clip, "Give e.g. data.clip_percentiles=[0.5,99.5].")
     shares = data.get("split_fractions")
     above = [Range(low=0, high=1, open_low=part != "val") for part in SPLIT_PARTS]
     fits = isinstance(shares, list) and len(shares) == 3 and all(map(Range.accepts, above, shares))
     if not fits or not math.isclose(sum(shares), 1, abs_tol=1e-6):
         rule = "three shares that add up to 1, above 0 but for the second (validation)"
-        yield _state("data.split_fractions", rule, shares, "Give e.g. data.split_fractions=[0.7,0.1,0.2].")
-    yield from _find_file_problems(data)
+        yield state("data.split_fractions", rule, shares, "Give e.g. data.split_fractions=[0.7,0.1,0.2].")
 
 
 def _is_list_of(value: Any, length: int, rule: Range) -> bool:
     return isinstance(value, list) and len(value) == length and all(rule.accepts(item) for item in value)
-
-
-def _find_file_problems(data: dict[str, Any]) -> Iterator[str]:
-    """The files that a run cannot do without: the data set's folder and the split."""
-    root, name = data.get("root"), str(data.get("name"))
-    if not isinstance(root, str) or not root:
-        yield _state("data.root", "a folder", root, "Give data.root=/path/to/the/data.")
-    elif not os.path.isdir(os.path.expanduser(root)):
-        here = "" if os.path.isabs(os.path.expanduser(root)) else f" in {os.getcwd()}"
-        what = "the/data" if name == "None" else name.upper()
-        remedy = f"Give data.root=/path/to/{what}, or write a phantom and give its place (mlseg-phantom --help)."
-        if name == "phantom":
-            remedy = f"Write it with `mlseg-phantom root={shlex.quote(root)}`."
-        yield f"data.root: no such folder '{root}'{here}. {remedy}"
-    split = data.get("split")
-    if not isinstance(split, str):
-        yield _state("data.split", "random, kfold, loso, the name of a split or the path of a split file", split)
-    else:
-        yield from find_split_problems(split, fold=data.get("fold", 0), folds=data.get("folds", DEFAULT_FOLDS))
 
 
 def find_evaluation_problems(tree: dict[str, Any]) -> Iterator[str]:
@@ -221,7 +199,7 @@ def find_evaluation_problems(tree: dict[str, Any]) -> Iterator[str]:
     names = evaluation.get("protocols")
     if not isinstance(names, list) or not names or len(set(map(str, names))) != len(names):
         rule = f"a list of different protocols out of {', '.join(known)}"
-        yield _state("evaluation.protocols", rule, names, f"Give evaluation.protocols=[{','.join(known)}].")
+        yield state("evaluation.protocols", rule, names, f"Give evaluation.protocols=[{','.join(known)}].")
         return
     if "merged" in names:
         labels, merged = tree["data"].get("source", {}).get("labels"), evaluation.get("merged", {}).get("merged")
@@ -230,21 +208,16 @@ def find_evaluation_problems(tree: dict[str, Any]) -> Iterator[str]:
     for name in names:
         if name not in known:
             meant = suggest(str(name), known).strip() or "Choose of these."
-            yield _state("evaluation.protocols", f"protocols out of {', '.join(known)}", name, meant)
+            yield state("evaluation.protocols", f"protocols out of {', '.join(known)}", name, meant)
 
 
 def _find_run_problems(tree: dict[str, Any]) -> Iterator[str]:
     trainer = tree["trainer"]
     device, amp = trainer.get("device"), trainer.get("amp")
     if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        yield _state("trainer.device", "auto, cpu, cuda or cuda:<number>", device)
+        yield state("trainer.device", "auto, cpu, cuda or cuda:<number>", device)
     elif amp == "fp16" and device == "cpu":
-        yield _state("trainer.amp", f"auto, bf16 or off on trainer.device={device}", amp, "fp16 needs a CUDA GPU.")
+        yield state("trainer.amp", f"auto, bf16 or off on trainer.device={device}", amp, "fp16 needs a CUDA GPU.")
     for key in ("channels_last", "progress"):
         if trainer.get(key) != "auto" and not isinstance(trainer.get(key), bool):
-            yield _state(f"trainer.{key}", "true, false or auto", trainer.get(key))
-    for key in ("run_name", "run_dir"):
-        value = tree.get(key)
-        if value is not None and (not str(value).strip() or (key == "run_name" and re.search(r"[/\\]", str(value)))):
-            rule = "the name of a folder" if key == "run_name" else "a folder"
-            yield _state(key, rule, value, "A whole path goes into run_dir=." if key == "run_name" else "")
+            yield state(f"trainer.{key}", "true, false or auto", trainer.get(key))

@@ -44,13 +44,15 @@ def expand_jobs(command: Command) -> list[tuple[str, ...]]:
         ConfigError: words that cannot be read, or several values without -m.
     """
     overrides = [parse_word(word) for word in command.words]
+    problems = [f"{o.input_line}: must be written key=value." for o in overrides if not o.key_or_group]
     if not command.multirun:
-        problems = [_describe_sweep(o, command) for o in overrides if o.is_sweep_override()]
-        if problems:
-            raise ConfigError("\n".join(problems))
+        problems += [_describe_sweep(o, command) for o in overrides if o.is_sweep_override()]
     # An interval has no list of values: its sweeper draws them.
     # Of two words for one setting the last counts, as for Hydra.
     variants = {o.get_key_element(): _list_variants(o) for o in overrides if not o.is_interval_sweep()}
+    problems += [f"{key}: a sweep needs values, got none. Give at least one." for key in variants if not variants[key]]
+    if problems:
+        raise ConfigError("\n".join(problems))
     return [tuple(job) for job in itertools.product(*variants.values())]
 
 
@@ -209,8 +211,10 @@ def _describe_unknown(key: str, base: Composition, groups: list[str]) -> str:
 def _describe_nameless(key: str, base: Composition, groups: list[str]) -> str:
     """A setting whose first word is no group: it may have been forgotten (margin=5) or misspelt (los=mbls)."""
     what, first = f"{key}: no such group or setting.", key.split(".", 1)[0]
-    settings = sorted({n for g in groups for c in list_choices(g) for n in read_choice_keys(g, c)})
-    settings = [n for n in [*flatten(base.tree), *settings] if not n.startswith("experiment.") and "._" not in n]
+    # What experiments and searches set are settings of other groups.
+    parts = [group for group in groups if group not in ("experiment", "hparams_search")]
+    settings = sorted({n for g in parts for c in list_choices(g) for n in read_choice_keys(g, c)})
+    settings = [n for n in [*flatten(base.tree), *settings] if "._" not in n]
     same_end = [name for name in settings if name.endswith(f".{key}")]
     if same_end:
         return f"{what} Did you mean {same_end[0]}?"

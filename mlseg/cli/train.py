@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +51,7 @@ def train(cfg: DictConfig, info: AppInfo) -> int:
     with StopSignals() as stop, join_group() as group:
         run = RunDirectory(run_directory(cfg, info.choices), owner=group.is_first)
         run.claim(claim(cfg))
-        with run:
+        with run, group.first_fault():
             _run(cfg, info, run, together=Together(group=group, stop=stop))
             if group.is_first:
                 report_run(run.path, programs=_find_programs())
@@ -71,7 +74,9 @@ def _is_done(run: RunDirectory, max_epochs: int) -> bool:
 
 def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory, *, together: Together) -> None:
     from mlseg.cli import build
+    from mlseg.data.oddities import find_oddities
     from mlseg.engine.device import choose_compute
+    from mlseg.engine.keeper import check_resumable
 
     group = together.group
     if run.status().get("state") != "done":  # a finished run stays one until it is sure that it can go on
@@ -88,9 +93,13 @@ def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory, *, together: Togethe
     settings = build.build(cfg.trainer)
     compute = choose_compute(settings, local_rank=group.local_rank if group.world > 1 else None)
     judging = compute.in_precision(cfg.evaluation.precision)
+    if run.status().get("state") == "done":
+        check_resumable(run)
     run.write_status("running", max_epochs=cfg.trainer.max_epochs)
     run.write_config(build.to_yaml(cfg))
     run.open_log().info("split %s: %d train, %d validation, %d test cases", *_describe_split(data))
+    if group.is_first:
+        _warn(find_oddities(data.train, cfg.data.source.labels, judged=(data.val, data.test)))
     cfg = build.settle_checkpoint_score(cfg, len(data.val))
     network, progress = _train(cfg, run, data, settings=settings, compute=compute, together=together)
     _evaluate(cfg, info, run, data=data, network=network, progress=progress, compute=judging, group=group)
@@ -163,6 +172,13 @@ def _evaluate(
 
 def _describe_split(data: Data) -> tuple[Any, ...]:
     return data.split.name, len(data.train), len(data.val), len(data.test)
+
+
+def _warn(lines: Sequence[str]) -> None:
+    """Say it once, on the screen and in train.log."""
+    for line in lines:
+        logging.getLogger("mlseg.run").warning(line)
+        print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 def _announce(cfg: DictConfig, run: RunDirectory, data: Data, compute: Any, loader: Any, *, processes: int) -> None:

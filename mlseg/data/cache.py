@@ -6,11 +6,13 @@ a changed file or setting makes a new entry, and a copy of the data set elsewher
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import json
 import math
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -33,6 +35,8 @@ _CASES_PER_WORKER = 4
 # glibc's names for two settings of malloc: the size of free memory that goes back to the system, and the most blocks
 # that are fetched from it one by one.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+# Linux: the signal that a process gets when its parent is gone.
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -161,10 +165,13 @@ def _run_all(
         yield from ((index, _prepare_one(*task)) for index, task in enumerate(tasks))
         return
     # Spawned, not forked: a fork copies locks that torch's threads may hold.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_keep_memory) as pool:
-        futures: dict[Future[list[str]], int] = {
-            pool.submit(_prepare_one, *task): index for index, task in enumerate(tasks)
-        }
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_begin_work, initargs=(os.getpid(),)
+    ) as pool:
+        with _without_interrupts():
+            futures: dict[Future[list[str]], int] = {
+                pool.submit(_prepare_one, *task): index for index, task in enumerate(tasks)
+            }
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -175,6 +182,26 @@ def _run_all(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that are started in here begin with Ctrl-C blocked: a terminal sends it to all, and one answers."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_work(parent: int) -> None:
+    """What a worker does first: leave Ctrl-C to the process that started it, and end when that one ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was gone before
+            os._exit(1)
+    _keep_memory()
 
 
 def _keep_memory() -> None:

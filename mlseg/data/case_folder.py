@@ -67,7 +67,7 @@ def open_case(folder: Path, files: CaseFiles) -> PreparedCase:
     """
     meta = _read_meta(folder)
     if meta is None:
-        raise DataError(f"{folder}: the prepared case must be whole, got missing or cut files. Start the run again.")
+        raise DataError(_describe_cut(folder))
     arrays = {name: np.load(folder / name, mmap_mode="r") for name in meta["bytes"]}
     target = arrays["target.npy"]
     depth, height, width = meta["spacing_mm"]
@@ -86,6 +86,24 @@ def open_case(folder: Path, files: CaseFiles) -> PreparedCase:
         group=files.group,
         frame=files.frame,
     )
+
+
+def check_uncut(case: PreparedCase) -> None:
+    """Raise DataError if a file of an open case has been cut since: reading beyond its end would kill the process."""
+    for array in (case.image, case.target, case.landmarks):
+        if not isinstance(array, np.memmap) or array.filename is None:
+            continue
+        path = Path(array.filename)
+        try:
+            size = path.stat().st_size
+        except OSError:  # removed, which harms nobody who has it open
+            continue
+        if size < array.offset + array.nbytes:
+            raise DataError(_describe_cut(path.parent))
+
+
+def _describe_cut(folder: Path) -> str:
+    return f"{folder}: the prepared case must be whole, got missing or cut files. Start the run again."
 
 
 def remove_leftovers(place: Path) -> None:

@@ -208,7 +208,9 @@ def _decode(path: Path, data: bytes) -> tuple[np.ndarray, tuple[float, ...], np.
             image: Any = getattr(nibabel, f"{_KINDS[size]}Image").from_bytes(data)
             return np.asanyarray(image.dataobj), zooms, np.asarray(image.affine, dtype=np.float64)
     except broken as error:
-        reason = " ".join(str(error).split())
+        if isinstance(error, DataError):
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"{path}: must be a whole NIfTI file, got a damaged one ({reason}). Download it again."
         ) from error

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mlseg.checks import COUNT, FRACTION, ConfigError, check_range
 from mlseg.data.augment import Augment, NoAugmentation, SampleKey
+from mlseg.data.case_folder import check_uncut
 from mlseg.data.residency import choose_residency
 from mlseg.data.sharing import Share
 from mlseg.types import CaseSet, PreparedCase, SegBatch
@@ -116,6 +117,7 @@ class PatchLoader:
         images, targets, depths = [], [], []
         for sample in samples:
             case, image, target = self._open(sample // self.patches_per_case)
+            check_uncut(case)
             draw = np.random.default_rng([self.seed % 2**64, epoch, sample, _PLACES])
             start = choose_place(case, self.crop, draw, foreground_share=self.foreground_share)
             # (D,C,h,w): channels lie behind slices.

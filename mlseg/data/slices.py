@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mlseg.checks import COUNT, ConfigError, check_range
 from mlseg.data.augment import Augment, NoAugmentation, SampleKey
+from mlseg.data.case_folder import check_uncut
 from mlseg.data.framing import check_size, crop_or_pad
 from mlseg.data.residency import choose_residency
 from mlseg.data.sharing import Share
@@ -180,6 +181,8 @@ class _DiskSlices:
     def gather(self, chunk: Tensor, *, pinned: bool = False) -> tuple[Tensor, Tensor]:
         """Image (n,C,h,w) and target (n,h,w) of these slices, on the CPU."""
         places = [self.places[index] for index in chunk.tolist()]
+        for number in {number for number, _ in places}:
+            check_uncut(self.open_case(number))
         image = torch.empty((len(places), self.channels, *self.crop), dtype=torch.float32, pin_memory=pinned)
         target = torch.empty((len(places), *self.crop), dtype=torch.uint8, pin_memory=pinned)
         for row, (number, index) in enumerate(places):

@@ -157,7 +157,7 @@ def read_split(name_or_path: str | Path) -> Split:
     path = _find_split(str(name_or_path))
     try:
         record: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: must be a JSON file, got {error}. Correct it.") from error
     lists: list[Any] = [record.get(part) for part in PARTS] if isinstance(record, dict) else []
     if len(lists) != 3 or not all(isinstance(part, list) and all(isinstance(i, str) for i in part) for part in lists):

@@ -6,7 +6,9 @@ What is exchanged besides gradients goes over gloo between CPUs, so no rank wait
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,11 +18,17 @@ import torch
 from torch import distributed as dist
 from torch import nn
 
-from mlseg.checks import ConfigError, PeerError
+from mlseg.checks import ConfigError, PeerError, RunError
+from mlseg.engine.first_fault import FirstFault
 
 T = TypeVar("T")
 # While the first process prepares the data, the others wait. A process that dies ends them all long before.
 PATIENCE = timedelta(days=2)
+TORCHRUN = "Start them with torchrun, or unset WORLD_SIZE."
+# What gloo and NCCL say when the other end is gone, from whatever operation on a network it is.
+_CONNECTION = re.compile(r"gloo|nccl|Connection (closed|reset|refused)|Broken pipe", re.IGNORECASE)
+# The jobs of a sweep join one after the other; none may find what an earlier one has left.
+_JOINED = itertools.count()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +37,13 @@ class Group:
 
     Args:
         rank: the number of this one, from 0. world: how many there are. local_rank: its number on this machine.
+        store: small texts that all processes can read, even those of a process that is gone.
     """
 
     rank: int = 0
     world: int = 1
     local_rank: int = 0
+    store: dist.Store | None = None
 
     @property
     def is_first(self) -> bool:
@@ -76,7 +86,30 @@ class Group:
         if self.world == 1:
             return network
         places = [device.index or 0] if device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(network, device_ids=places)
+        with lost_peers():
+            return nn.parallel.DistributedDataParallel(network, device_ids=places)
+
+    def align_buffers(self, network: nn.Module) -> None:
+        """Give all processes the first one's buffers: batch norm has counted each process's own share in training."""
+        if self.world > 1:
+            with lost_peers():
+                for buffer in network.buffers():
+                    dist.broadcast(buffer, 0)
+
+    def first_fault(self) -> FirstFault:
+        """A context in which the first process that fails speaks for all."""
+        return FirstFault(rank=self.rank, store=self.store)
+
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """A connection that breaks within an operation of the network is PeerError; other errors are one's own."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.world == 1 or not (isinstance(error, dist.DistError) or _CONNECTION.search(str(error))):
+                raise
+            with lost_peers():
+                raise
 
 
 @contextlib.contextmanager
@@ -85,25 +118,37 @@ def join_group() -> Iterator[Group]:
 
     Raises:
         ConfigError: the environment is not one of torchrun.
-        PeerError: the other processes cannot be reached.
+        RunError: the other processes cannot be reached.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         yield Group()
         return
-    try:
-        rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
-    except (KeyError, ValueError) as error:
-        raise ConfigError(
-            f"WORLD_SIZE: {world} processes need RANK and LOCAL_RANK too, got {error}. Start them with torchrun."
-        ) from error
+    world, rank, local_rank = (_read_number(name) for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"))
+    if not 0 <= rank < world:
+        raise ConfigError(f"RANK: must be from 0 to WORLD_SIZE - 1 ({world - 1}), got {rank}. {TORCHRUN}")
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    with lost_peers():
-        dist.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield Group(rank=rank, world=world, local_rank=local_rank)
+        shared, *_ = next(iter(dist.rendezvous("env://", rank, world)))
+        shared.set_timeout(PATIENCE)
+        store = dist.PrefixStore(f"mlseg/{next(_JOINED)}", shared)
+        dist.init_process_group(backend, timeout=PATIENCE, store=store, rank=rank, world_size=world)
+    except (dist.DistError, RuntimeError, ConnectionError, ValueError) as error:  # such as a port that is taken
+        reason = " ".join(str(error).split())[:150].rstrip(".")
+        raise RunError(f"WORLD_SIZE: {world} processes cannot find each other ({reason}). {TORCHRUN}") from error
+    group = Group(rank=rank, world=world, local_rank=local_rank, store=store)
+    try:
+        with group.first_fault():
+            yield group
     finally:
         dist.destroy_process_group()
+
+
+def _read_number(name: str) -> int:
+    world, text = os.environ["WORLD_SIZE"], os.environ.get(name, "nothing")
+    if not text.isdecimal():
+        rule = "must be a whole number" if name == "WORLD_SIZE" else f"{world} processes need RANK and LOCAL_RANK too"
+        raise ConfigError(f"WORLD_SIZE: {rule}, got {name}={text}. {TORCHRUN}")
+    return int(text)
 
 
 @contextlib.contextmanager

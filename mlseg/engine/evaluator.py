@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import nn
 
 from mlseg.checks import RunError
-from mlseg.engine.checkpoint import bare_network, load_checkpoint
+from mlseg.engine.checkpoint import bare_network, find_mismatch, load_checkpoint
 from mlseg.engine.device import full_float32
 from mlseg.engine.distributed import Group
 from mlseg.engine.inference import Inference
@@ -64,17 +64,20 @@ def load_weights(network: nn.Module, path: Path, *, epoch: int | None = None, re
         RunError: it cannot be read, is from another epoch, or does not fit.
     """
     state = load_checkpoint(path, remedy=remedy)
-    found = state["epoch"] if "epoch" in state else state.get("progress", {}).get("epoch")
-    if epoch is not None and found != epoch:
-        raise RunError(f"{path}: must be from epoch {epoch}, got {found}. {remedy}")
     try:
+        found = int(state["epoch"] if "epoch" in state else state["progress"]["epoch"])
+        if epoch is not None and found != epoch:
+            raise RunError(f"{path}: must be from epoch {epoch}, got {found}. {remedy}")
         bare_network(network).load_state_dict(state["network"])
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, RunError):
         raise
-    except (KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = find_mismatch(error).rstrip(".")
         raise RunError(f"{path}: does not fit the network ({reason}). {remedy}") from error
-    return int(found)
+    wrong = next((name for name, value in network.named_parameters() if not bool(torch.isfinite(value).all())), None)
+    if wrong is not None:
+        raise RunError(f"{path}: all weights must be finite, got NaN or infinity in {wrong}. {remedy}")
+    return found
 
 
 def evaluate(

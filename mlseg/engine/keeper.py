@@ -6,11 +6,40 @@ import logging
 import os
 from typing import Any
 
+from torch import Tensor
+
 from mlseg.checks import RunError
 from mlseg.engine.checkpoint import bare_network, load_checkpoint, save_checkpoint, settle_best
 from mlseg.engine.run_directory import RunDirectory
-from mlseg.engine.training_state import TrainingState
+from mlseg.engine.training_state import TrainingState, check_identity
 from mlseg.engine.validation import Validation
+
+
+def check_resumable(run: RunDirectory) -> None:
+    """See that a finished run can go on, before anything of it is touched.
+
+    Raises:
+        RunError: there is no checkpoint, or none is readable, of this run and finite; says what is wrong with last.pt.
+    """
+    if not run.has_checkpoint():
+        raise RunError(
+            f"{run.last}: must be there to go on from, got nothing, and the run has results already. "
+            "Restore it, or give run_name=... for a new run."
+        )
+    problems: list[RunError] = []
+    for path in (run.last, run.previous):
+        try:
+            state = load_checkpoint(path)
+            check_identity(state, run.identity, name=str(path))
+            weights = state.get("network")
+            for name, value in weights.items() if isinstance(weights, dict) else ():
+                if isinstance(value, Tensor) and bool(value.isnan().any()):
+                    raise RunError(f"{path}: all weights must be finite, got NaN in {name}. Restore it.")
+        except RunError as error:
+            problems.append(error)
+        else:
+            return
+    raise problems[0]
 
 
 class Keeper:
@@ -67,20 +96,25 @@ class Keeper:
             RunError: there are checkpoints, but none can be used: a run never starts again by itself.
         """
         if not self.run.has_checkpoint():
-            self.run.next_best.unlink(missing_ok=True)
+            self._settle(0)
             return None
         problems: list[RunError] = []
         for path in (self.run.last, self.run.previous):
             try:
                 within = self.state.unpack(load_checkpoint(path), name=str(path))
+                self._settle(self.state.progress.best_epoch)
             except RunError as error:
                 problems.append(error)
                 continue
-            if problems:
+            if problems and self.run.owner:
                 what = str(problems[0]).rpartition(". ")[0]
                 text = f"{what}. Going on from {path.name}, after epoch {self.state.progress.epoch}."
                 self.logger.warning(text)
                 print(f"warning: {text}", flush=True)
-            settle_best(self.run.next_best, self.run.best, epoch=self.state.progress.best_epoch)
             return within
         raise problems[0]
+
+    def _settle(self, epoch: int) -> None:
+        """Sort out a best that was waiting when the run was killed; one process does it for all."""
+        if self.run.owner:
+            settle_best(self.run.next_best, self.run.best, epoch=epoch)

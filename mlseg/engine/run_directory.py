@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import logging
@@ -49,6 +50,7 @@ class RunDirectory:
         self._lock: IO[str] | None = None
         self._started = time.time()
         self._state = ""
+        self._reached: dict[str, Any] = {}
         self._heart: Heart | None = None
 
     def claim(self, configuration: Mapping[str, Any]) -> None:
@@ -90,8 +92,9 @@ class RunDirectory:
         if not self.owner:
             return
         path, wanted = self.path / name, {str(key): _plain(value) for key, value in facts.items()}
-        # What was never trained holds nothing that another configuration could spoil.
-        if path.exists() and self.has_checkpoint():
+        # What was never trained holds nothing that another configuration could spoil. A finished run whose checkpoints
+        # were removed for room still has its scores.
+        if path.exists() and (self.has_checkpoint() or self.record.exists()):
             self._compare(read_json(path), wanted, what)
             return
         write_json(path, wanted)
@@ -149,11 +152,15 @@ class RunDirectory:
     ) -> None:
         """Let another process have the directory; say why the run ended, if it ran here and did not end well."""
         try:
-            if isinstance(error, KeyboardInterrupt) and self._state == "running":
-                self.write_status("interrupted", error=str(error) or "stopped by the user")
-            elif error is not None and self._state == "running":
-                reason = str(error) if isinstance(error, MlsegError) else f"{type(error).__name__}: {error}"
-                self.write_status("failed", error=reason)
+            # If not even this can be written, what ended the run is still what the user must know.
+            with contextlib.suppress(RunError):
+                # A launcher that puts a job back into the queue ends it with SystemExit.
+                if isinstance(error, KeyboardInterrupt | SystemExit) and self._state == "running":
+                    stopped = str(error) if isinstance(error, KeyboardInterrupt) else "stopped by its launcher"
+                    self.write_status("interrupted", **self._reached, error=stopped or "stopped by the user")
+                elif error is not None and self._state == "running":
+                    reason = str(error) if isinstance(error, MlsegError) else f"{type(error).__name__}: {error}"
+                    self.write_status("failed", **self._reached, error=reason)
         finally:
             self.release()
 
@@ -179,6 +186,7 @@ class RunDirectory:
             details: what else to say, e.g. epoch, max_epochs, error.
         """
         self._state = state
+        self._reached |= {key: details[key] for key in ("epoch", "max_epochs") if key in details}
         if not self.owner:
             return
         record = {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from mlseg.checks import RunError
+from mlseg.engine.distributed import Group
 
 
 @dataclass(frozen=True)
@@ -19,15 +20,27 @@ class _Step:
     case_ids: tuple[str, ...]
 
 
+class _Flaw(NamedTuple):
+    """A number that is not finite; the first of several is the cause, and a loss that of the gradient after it."""
+
+    number: int
+    is_gradient: bool
+    name: str
+    value: float
+    case_ids: tuple[str, ...]
+
+
 class StepLog:
     """Running record of losses and gradient norms with the cases that they came from.
 
     Args:
         tolerate_gradients: True where a loss scaler skips steps with infinite gradients by itself.
+        group: the processes whose gradients are averaged: what one does wrong is seen by all, and all must flush and
+            pack together.
     """
 
-    def __init__(self, *, tolerate_gradients: bool = False) -> None:
-        self._tolerate_gradients = tolerate_gradients
+    def __init__(self, *, tolerate_gradients: bool = False, group: Group | None = None) -> None:
+        self._tolerate_gradients, self._group = tolerate_gradients, group or Group()
         self._steps: list[_Step] = []
         self._sum, self._count = 0.0, 0
         self._updates, self._skipped = 0, 0
@@ -45,28 +58,19 @@ class StepLog:
         Raises:
             RunError: a loss or gradient was not finite; names the first such step, its cases and what to try.
         """
-        if not self._steps:
-            return {}
-        names = list(dict.fromkeys(name for step in self._steps for name in step.values))
-        flat = torch.stack(
-            [value.double().reshape(()) for step in self._steps for value in step.values.values()]
-        ).tolist()
-        columns: dict[str, list[float]] = {name: [] for name in names}
-        position = 0
-        for step in self._steps:
-            for name in step.values:
-                value = flat[position]
-                position += 1
-                self._check(name, value, step)
+        table = self._read()
+        columns: dict[str, list[float]] = {name: [] for row in table for name in row}
+        for row in table:
+            for name, value in row.items():
                 if name == "gradient_norm":
                     self._updates += 1
                     if value - value != 0:  # the scaler skipped this update
                         self._skipped += 1
                         continue
                 columns[name].append(value)
-        for value in columns["loss"]:  # one by one: the sum is the same wherever an epoch is cut
+        for value in columns.get("loss", ()):  # one by one: the sum is the same wherever an epoch is cut
             self._sum += value
-        self._count += len(columns["loss"])
+        self._count += len(columns.get("loss", ()))
         self._steps.clear()
         return {name: sum(column) / len(column) for name, column in columns.items() if column}
 
@@ -75,8 +79,8 @@ class StepLog:
         return self._sum / self._count if self._count else float("nan")
 
     def pack(self) -> dict[str, Any]:
-        """The running sums and the steps since the last flush, as plain types."""
-        pending = [[step.number, {k: float(v) for k, v in step.values.items()}, step.case_ids] for step in self._steps]
+        """The running sums and the steps since the last flush, as plain types. Raises RunError as `flush` does."""
+        pending = [[step.number, row, step.case_ids] for step, row in zip(self._steps, self._read(), strict=True)]
         sums = {"sum": self._sum, "count": self._count, "updates": self._updates, "skipped": self._skipped}
         return {**sums, "pending": pending}
 
@@ -99,12 +103,27 @@ class StepLog:
                 "Set trainer.amp=off or lower optimizer.lr; the last checkpoint is from before this epoch."
             )
 
-    def _check(self, name: str, value: float, step: _Step) -> None:
-        if value - value == 0 or (name == "gradient_norm" and self._tolerate_gradients):
-            return
-        cases = ", ".join(dict.fromkeys(step.case_ids))
-        raise RunError(
-            f"training: {name} must be finite, got {value} at step {step.number} (cases {cases}). "
-            "Lower optimizer.lr, set trainer.clip_norm=1 or trainer.amp=off, and check these cases; "
-            "the last checkpoint is from before this epoch."
-        )
+    def _read(self) -> list[dict[str, float]]:
+        """The values of each step, read from the device in one go, after a look at them by all processes."""
+        values = [value.double().reshape(()) for step in self._steps for value in step.values.values()]
+        flat = iter(torch.stack(values).tolist() if values else ())
+        table = [{name: next(flat) for name in step.values} for step in self._steps]
+        flaws = [flaw for flaw in self._group.gather(self._find_flaw(table)) if flaw]
+        if flaws:
+            first = min(flaws)
+            same = [flaw.case_ids for flaw in flaws if flaw[:3] == first[:3]]
+            cases = ", ".join(dict.fromkeys(case for ids in same for case in ids))
+            raise RunError(
+                f"training: {first.name} must be finite, got {first.value} at step {first.number} (cases {cases}). "
+                "Lower optimizer.lr, set trainer.clip_norm=1 or trainer.amp=off, and check these cases; "
+                "the last checkpoint is from before this step."
+            )
+        return table
+
+    def _find_flaw(self, table: Sequence[Mapping[str, float]]) -> _Flaw | None:
+        for step, row in zip(self._steps, table, strict=True):
+            for name, value in row.items():
+                is_gradient = name == "gradient_norm"
+                if value - value != 0 and not (is_gradient and self._tolerate_gradients):
+                    return _Flaw(step.number, is_gradient, name, value, step.case_ids)
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
-from mlseg.checks import Stopped
+from mlseg.checks import PeerError, Stopped
 
 # Ctrl-C; the end of a job on most clusters; the warning before it that `sbatch --signal=USR1@120` asks for.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGUSR1,) if hasattr(signal, "SIGUSR1") else ()))
@@ -45,9 +46,11 @@ class StopSignals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
+        if number == signal.SIGTERM and isinstance(sys.exc_info()[1], PeerError):
+            return  # on its way out already: torchrun ends those whose peer has failed, which is no stop
         if not self._deferring or (self.requested and number == signal.SIGINT):
             raise Stopped(name)
-        if not self.requested:
+        if not self.requested and os.environ.get("RANK", "0") == "0":  # torchrun sends it to all, one tells
             more = ", Ctrl-C again to stop at once" if number == signal.SIGINT else ""
             print(f"{name}: finishing the step and saving{more}", file=sys.stderr, flush=True)
         self.requested = name
@@ -67,8 +70,9 @@ class StopSignals:
         if self.requested:
             raise Stopped(self.requested)
 
-    def between(self, items: Sequence[T]) -> Iterator[T]:
-        """The items, with a look for waiting signals before each."""
+    def until(self, items: Sequence[T]) -> Iterator[T]:
+        """The items, as long as no signal is waiting."""
         for item in items:
-            self.check()
+            if self.requested:
+                return
             yield item

@@ -154,15 +154,15 @@ class Trainer:
                 distances.add(logits)
                 bar.state(loss=f"loss {means['loss']:.4f}")
                 tracker.log_scalars({f"train/{name}": value for name, value in means.items()}, self.progress.step)
-            if is_last and any(self.group.gather(self.stop.requested)):
-                self._pause(epoch)
+            if is_last:
+                self._pause(epoch, next(filter(None, self.group.gather(self.stop.requested)), ""))
         epoch.log.check_updates()
         distances.track(tracker, self.progress.step)
 
     def _accumulate(self, batch: SegBatch, group_size: int, *, synchronise: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """Forward and backward of one batch. Returns its logits and its loss with the loss's terms."""
         apart = isinstance(self.shared, nn.parallel.DistributedDataParallel) and not synchronise
-        with self.shared.no_sync() if apart else contextlib.nullcontext():  # type: ignore[operator]
+        with self.group.computing(), self.shared.no_sync() if apart else contextlib.nullcontext():  # type: ignore[operator]
             logits = forward(self.compiled, batch["image"], self.compute)
             loss = self.loss(logits, batch["target"].to(logits.device, non_blocking=True))
             self.scaler.scale(loss * batch.get("weight", 1.0) / group_size).backward()
@@ -186,8 +186,8 @@ class Trainer:
             return None
         try:
             return validate(self.network, self.cases, self.inference, group=self.group, stop=self.stop)
-        except Stopped:
-            self._pause(epoch)
+        except Stopped as stopped:
+            self._pause(epoch, stopped.signal)
             raise
 
     def _tell(self, record: dict[str, float], tracker: Tracker, bar: TrainingBar) -> None:
@@ -202,13 +202,14 @@ class Trainer:
         bar.state(dice=f"Dice {record['dice']:.3f}")
 
     def _open_epoch(self, number: int, within: dict[str, Any] | None) -> OpenEpoch:
-        log = StepLog(tolerate_gradients=self.scaler.is_enabled())
+        log = StepLog(tolerate_gradients=self.scaler.is_enabled(), group=self.group)
         return open_epoch(number, log, within=within, seed=self.seed, group=self.group)
 
-    def _pause(self, epoch: OpenEpoch) -> None:
-        """Save where this epoch is, and stop."""
+    def _pause(self, epoch: OpenEpoch, name: str) -> None:
+        """Save where this epoch is, and stop, if `name` is that of a signal."""
+        if not name:
+            return
         within = epoch.pack(self.group)
-        name = next(filter(None, self.group.gather(self.stop.requested)))
         if self.group.is_first:
             self.keeper.save_within(within)
         self.group.agree(None)
@@ -217,7 +218,8 @@ class Trainer:
         raise Stopped(name, saved=f"saved after {place}")
 
     def _resume(self) -> dict[str, Any] | None:
-        within = self.keeper.restore()
+        with self.group.first_goes_ahead():  # it tidies up, and the others must find what it went on from
+            within = self.keeper.restore()
         if self.progress.epoch > self.settings.max_epochs:
             done, wanted = self.progress.epoch, self.settings.max_epochs
             raise ConfigError(

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mlseg.checks import RunError
-from mlseg.engine.checkpoint import bare_network
+from mlseg.engine.checkpoint import bare_network, find_mismatch
 
 
 @dataclass
@@ -74,9 +74,7 @@ class TrainingState:
         Raises:
             RunError: it is of another run or does not fit; the state may then be half of each.
         """
-        found = state.get("identity")
-        if found and self.identity and found != self.identity:
-            raise RunError(f"{name}: belongs to a run with other settings or data. Move it away to start anew.")
+        check_identity(state, self.identity, name=name)
         try:
             bare_network(self.network).load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -87,9 +85,16 @@ class TrainingState:
         except torch.OutOfMemoryError:
             raise
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            reason = find_mismatch(error).rstrip(".")
             raise RunError(f"{name}: does not fit this run ({reason}). Move it away to start anew.") from error
         return state.get("within")
+
+
+def check_identity(state: dict[str, Any], identity: str, *, name: str) -> None:
+    """Raise RunError if a checkpoint is of another run; one that does not say passes."""
+    found = state.get("identity")
+    if found and identity and found != identity:
+        raise RunError(f"{name}: belongs to a run with other settings or data. Move it away to start anew.")
 
 
 def read_generators() -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlseg.checks import Stopped
 from mlseg.engine.distributed import Group
 from mlseg.engine.inference import Inference
 from mlseg.engine.stopping import StopSignals
@@ -56,7 +57,7 @@ def validate(
 
     Args:
         group: the processes that share the cases; each of them gets the scores of all.
-        stop: a waiting signal ends it between two cases; several processes finish it first.
+        stop: a waiting signal ends it between two cases; of several processes any one's ends it for all.
 
     Raises:
         RunError: a prediction is not finite.
@@ -64,8 +65,11 @@ def validate(
     """
     network.eval()
     group, stop = group or Group(), stop or StopSignals()
-    numbers = group.share(range(len(cases)))
-    found = [_judge(network, cases[n], inference) for n in (stop.between(numbers) if group.world == 1 else numbers)]
+    group.align_buffers(network)
+    found = [_judge(network, cases[n], inference) for n in stop.until(group.share(range(len(cases))))]
+    waiting = next(filter(None, group.gather(stop.requested)), "")
+    if waiting:
+        raise Stopped(waiting)
     results = group.merge(found)
     subjects, ece = [case.subject_id for case in results], [[case.ece] for case in results]
     pooled: OverlapCounts | None = None

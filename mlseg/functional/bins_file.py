@@ -59,7 +59,9 @@ def read_bins(path: Path) -> dict[BinsKey, BinCounts]:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             stored = dict(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunError(f"{path}: must be a file of histograms, got {error}. Evaluate the run again.") from error
+        # NumPy suggests to load it unsafely.
+        reason = "no archive of plain arrays" if "pickle" in str(error) else error
+        raise RunError(f"{path}: must be a file of histograms, got {reason}. Evaluate the run again.") from error
     version = stored.get("version")
     if version is None or int(version) != BINS_VERSION:
         raise RunError(f"{path}: version must be {BINS_VERSION}, got {version}. Evaluate the run again.")

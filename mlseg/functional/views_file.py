@@ -121,7 +121,9 @@ def read_views(path: Path) -> dict[str, CaseView]:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             stored = dict(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunError(f"{path}: must be a file of views, got {error}. Evaluate the run again.") from error
+        # NumPy suggests to load it unsafely.
+        reason = "no archive of plain arrays" if "pickle" in str(error) else error
+        raise RunError(f"{path}: must be a file of views, got {reason}. Evaluate the run again.") from error
     version = stored.get("version")
     if version is None or int(version) != VIEWS_VERSION:
         raise RunError(f"{path}: version must be {VIEWS_VERSION}, got {version}. Evaluate the run again.")

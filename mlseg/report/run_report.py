@@ -13,6 +13,12 @@ from mlseg.report.bins_file import BINS_NAME
 from mlseg.report.definitions import SETTINGS
 from mlseg.report.judgement import USUAL_BINS, Judgement, report_judgement
 
+# What a report takes from run.json.
+_NEEDED = (
+    *("choices", "config", "protocols", "split", "best_epoch", "history", "overrides"),
+    *("can_grow", "can_change_loss"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Programs:
@@ -33,6 +39,9 @@ def report_run(run_dir: Path, *, programs: Programs | None = None) -> None:
         RunError: one of them cannot be read.
     """
     record = read_json(run_dir / "run.json")
+    lacking = [key for key in _NEEDED if key not in record]
+    if lacking:
+        raise RunError(f"{run_dir / 'run.json'}: must hold {lacking[0]}, got none. Restore it, or remove it and go on.")
     if not (run_dir / BINS_NAME).is_file():
         raise RunError(f"{run_dir / BINS_NAME}: must be a file of histograms, got none. Evaluate the run again.")
     commands = suggest_commands(record, run_dir, programs=programs or Programs())

@@ -42,6 +42,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch.utils.tensorboard": ("engine/tracking.py",),
     "matplotlib": ("report/*figure*.py",),
     "timm": ("models/transunet.py",),
+    "onnx": ("engine/export.py",),
+    "onnxruntime": ("engine/export.py",),
 }
 TORCH_FREE = {"types", "records", "rules", "checks", "run_state", "report"}
 

@@ -44,7 +44,7 @@ def test_a_run_leaves_nothing_lying_around(run, workplace):
 def test_a_sweep_leaves_only_its_own_hidden_folder(run, workplace):
     before = names(workplace)
     assert run("-m", "seed=1,2").code == 0
-    assert names(workplace) - before == {"outputs", "outputs/.multirun", "outputs/.multirun/multirun.yaml"}
+    assert names(workplace) - before == {"outputs", "outputs/.multirun"}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_an_unexpected_exception_leaves_its_traceback_in_a_file(run, workplace):
     assert answer.code == 1
     (line,) = answer.err
     assert re.fullmatch(
-        r"mlseg-train: internal error: KeyError in mlseg/cli/app\.py, line \d+: 'boom'\. "
+        r"mlseg-train: internal error: KeyError in mlseg/cli/jobs\.py, line \d+: 'boom'\. "
         r"The traceback is in mlseg-error\.log; please report it\.",
         line,
     )

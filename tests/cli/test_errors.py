@@ -55,8 +55,21 @@ BUILDING = "Error in call to target 'torch.optim.adam.Adam':\nTypeError(...)\nfu
         (
             OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has"),
             FAILED,
-            "out of memory (CUDA out of memory). Give a smaller data.batch_size or evaluation.batch_size, or "
+            "out of memory (CUDA out of memory). Give a smaller data.batch_size, evaluation.batch_size or data.crop, "
+            "or data.residency=disk.",
+        ),
+        (
+            RuntimeError(
+                "[enforce fail at alloc.cpp:1] err == 0. DefaultCPUAllocator: can't allocate memory: 2 bytes."
+            ),
+            FAILED,
+            "out of memory (err == 0). Give a smaller data.batch_size, evaluation.batch_size or data.crop, or "
             "data.residency=disk.",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/runs/x"),
+            FAILED,
+            "/runs/x: cannot be used (Read-only file system). Correct it and type the same command again.",
         ),
         (
             OSError(errno.ENOSPC, "No space left on device", "/runs/last.pt"),

@@ -16,6 +16,7 @@ from mlseg.cli.evaluate import PROG
 from mlseg.cli.evaluate_preflight import find_evaluate_problems
 from mlseg.cli.run_base import CONFIG, find_base
 from mlseg.engine.checkpoint import save_checkpoint
+from mlseg.engine.distributed import Group
 
 
 @pytest.fixture
@@ -140,7 +141,8 @@ def test_the_command_answers_without_anything_heavy(repo_root, make_run, workpla
 @pytest.mark.parametrize("amp", ["auto", "off", "fp16"])
 def test_the_precision_of_the_training_need_not_be_had_here(amp):
     trainer = {"device": "cpu", "amp": amp, "channels_last": "auto", "deterministic": False}
-    compute = evaluate._choose_compute(OmegaConf.create({"trainer": trainer, "evaluation": {"precision": "float32"}}))
+    cfg = OmegaConf.create({"trainer": trainer, "evaluation": {"precision": "float32"}})
+    compute = evaluate._choose_compute(cfg, Group())
     assert (compute.device.type, compute.amp) == ("cpu", "off")
 
 

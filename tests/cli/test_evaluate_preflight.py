@@ -29,7 +29,8 @@ def problems(make_run):
     "words",
     [
         "",
-        "part=train checkpoint=last evaluation=paper",
+        "part=train checkpoint=last evaluation=paper calibrator=none",
+        "calibrator=run/data.json",
         "split=unseen",
         "split=random data.split_seed=5",
         "split=kfold data.fold=3",
@@ -50,6 +51,12 @@ def test_what_is_right(problems, words):
         "part=3": "part: must be one of test, val, train, got 3. Choose one.",
         "checkpoint=bets": "checkpoint: must be best, last or a file, got 'bets'. Did you mean best?",
         "checkpoint=null": "checkpoint: must be best, last or a file, got null. Choose one.",
+        "calibrator=atuo": "calibrator: must be none, auto or a file, got 'atuo'. Did you mean auto?",
+        "calibrator=auto": "run/calibrator.json: must be there for calibrator=auto, got nothing. Fit it first with "
+        "mlseg-calibrate run=...",
+        "calibrator=auto checkpoint=last": "run/calibrator_last.json: must be there for calibrator=auto, got nothing. "
+        "Fit it first with mlseg-calibrate run=...",
+        "calibrator=3": "calibrator: must be none, auto or a file, got 3. Choose one.",
         "allow_seen_subjects=3": "allow_seen_subjects: must be true or false, got 3. Choose one.",
         "name=a/b": "name: must be the name of a folder, got 'a/b'. A whole path goes into output=.",
         "name=.hidden": "name: must be the name of a folder, got '.hidden'. A whole path goes into output=.",

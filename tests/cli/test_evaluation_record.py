@@ -17,6 +17,7 @@ from mlseg.cli.evaluation_record import (
     list_settings,
     name_evaluation,
 )
+from mlseg.cli.judged_calibrator import UsedCalibrator
 from mlseg.cli.judged_cases import Selection
 from mlseg.cli.judged_run import read_run
 from mlseg.cli.run_base import find_base, store_base
@@ -72,6 +73,15 @@ def test_a_choice_that_the_run_had_is_no_difference(make_run):
         job = compose_config(words, config_name=find_base(words))
         plain = compose_config([], config_name=store_base(read_run("run")))
         assert name_evaluation(job.cfg, plain, job, changed=False) == "test"
+
+
+def test_a_calibrator_is_named_by_its_method(name, make_run):
+    with open_session("mlseg-evaluate"):
+        words = ("run=run", "calibrator=auto", "evaluation.default.bins=25")
+        job = compose_config(words, config_name=find_base(words))
+        plain = compose_config([], config_name=store_base(read_run("run")))
+        said = name_evaluation(job.cfg, plain, plain, changed=False, calibrator="vector")
+    assert said == "test+calibrator-vector+default.bins-25"
 
 
 def test_changed_data_has_a_name_of_its_own(name):
@@ -165,6 +175,25 @@ def test_the_settings_are_what_changes_the_scores(judge):
     for words in (["evaluation.default.bins=10"], ["evaluation.inference=window"], ["evaluation.protocols=[paper]"]):
         assert list_settings(compose("run=run", *words), judged) != usual, words
     assert list_settings(compose("run=run"), judge(judged.run.path, changed={"p4_ED": "gone"})) != usual
+
+
+def test_a_calibrator_is_recorded_told_and_sets_evaluations_apart(judge, tmp_path):
+    used = UsedCalibrator(
+        file=tmp_path / "calibrator.json",
+        method="temperature",
+        about="temperature scaling (T = 2.0000)",
+        digest="abc",
+        cases={"p4_ED": ("p4", "h")},
+        module=None,
+    )
+    plain = judge()
+    judged, cfg = judge(plain.run.path, calibrator=used), compose("run=run")
+    assert "calibrator" not in list_settings(cfg, plain)  # as in evaluations from before
+    assert list_settings(cfg, judged)["calibrator"] == "abc"
+    assert list_notes(judged) == ["The calibrator was fitted to 1 of these 2 subjects."]
+    assert "Calibrated by temperature scaling (T = 2.0000)." in describe(judged, words=[])
+    for one, said in ((plain, None), (judged, used.describe())):
+        assert build_record(cfg, one, settings={}, added=[], fingerprint="f")["calibrator"] == said
 
 
 def test_two_runs_have_two_settings(judge, make_run):

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from mlseg.cli.app import App, run_command
-from mlseg.cli.compose import find_config_dir, read_yaml
+from mlseg.cli.compose import OTHER_GROUPS, find_config_dir, read_yaml
 from mlseg.cli.evaluate_preflight import find_evaluate_problems
 from mlseg.cli.help import EXAMPLES, format_help
 from mlseg.cli.run_base import find_base
@@ -19,7 +19,9 @@ def text() -> str:
 
 
 def test_every_group_and_choice_is_listed_and_the_default_marked(text, repo_root):
-    groups = [folder for folder in (repo_root / "configs").iterdir() if folder.is_dir() and folder.name != "hydra"]
+    groups = [
+        folder for folder in (repo_root / "configs").iterdir() if folder.is_dir() and folder.name not in OTHER_GROUPS
+    ]
     assert len(groups) >= 8
     for group in groups:
         (line,) = [line for line in text.splitlines() if line.split()[:1] == [group.name]]

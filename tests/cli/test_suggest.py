@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mlseg.cli.compose import find_config_dir
+from mlseg.cli.compose import OTHER_GROUPS, find_config_dir
 
 CONFIGS = find_config_dir()
-GROUPS = f"Groups: {', '.join(sorted(path.name for path in CONFIGS.iterdir() if path.is_dir()))}."
+CHOSEN = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name not in OTHER_GROUPS)
+GROUPS = f"Groups: {', '.join(CHOSEN)}."
 CHOICES = f"Choices: {', '.join(sorted(path.stem for path in (CONFIGS / 'loss').glob('*.yaml')))}."
 
 
@@ -41,6 +42,8 @@ def cases():
         "data.crop=96,96": "data.crop=96,96: a list is written in brackets. Write data.crop=[96,96].",
         "mbls": "mbls: must be written key=value. Did you mean loss=mbls?",
         "xyzzy": "xyzzy: must be written key=value.",
+        "=": "=: must be written key=value.",
+        "-m loss=mbls loss.margin=range(3,1)": "loss.margin: a sweep needs values, got none. Give at least one.",
         "loss=[ce": "loss=[ce: cannot be read",
         "-m loss=ce,mbls loss.margin=5": "loss.margin=5: loss=ce has no such setting, only loss=mbls has. Type two "
         "commands, `mlseg-train loss=ce` and `mlseg-train loss=mbls loss.margin=5`, or sweep over experiment=...",
@@ -52,7 +55,7 @@ def cases():
         "-m experiment=demo,acdc_quick_ce loss.margin=3": "loss.margin=3: experiment=acdc_quick_ce has no such "
         "setting, only experiment=demo has.",
         "hydra.sweep.dri=x": "configuration: Could not override 'hydra.sweep.dri'.",
-        "hydra/launcher=jobli": "configuration: In 'hydra/config': Could not find 'hydra/launcher/jobli'",
+        "hydra/launcher=jobli": "hydra/launcher=jobli: no such choice. Did you mean joblib? Choices: basic, ",
     }
 
 

@@ -92,6 +92,9 @@ def test_a_sweep_over_processes(repo_root, tmp_path):
         check=False,
     )
     assert result.returncode == 1, result.stderr
-    assert set(result.stdout.splitlines()) == {"outputs/acdc/unet/mbls/default/seed1", "[0, 1]"}
+    lines = result.stdout.splitlines()
+    assert {"outputs/acdc/unet/mbls/default/seed1", "[0, 1]"} <= set(lines)
+    assert "Sweep of 2 runs in outputs/acdc/unet/mbls/default: 1 done, 1 failed" in lines
+    assert lines[-1] == "2 failed: seed: unlucky. Give another."
     assert "it: job 2 of 2 (seed=2): seed: unlucky. Give another." in result.stderr.splitlines()
     assert "Traceback" not in result.stderr

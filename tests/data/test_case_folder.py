@@ -13,7 +13,7 @@ import pytest
 from mlseg.checks import DataError
 from mlseg.data import case_folder
 from mlseg.data.acdc import ACDCSource
-from mlseg.data.case_folder import is_whole, open_case, remove_leftovers, write_case
+from mlseg.data.case_folder import check_uncut, is_whole, open_case, remove_leftovers, write_case
 from mlseg.data.preprocess import Preprocessing
 from mlseg.types import CaseFiles, PreparedCase
 
@@ -115,3 +115,17 @@ def test_a_reader_with_open_maps_survives_the_removal(case: PreparedCase, files:
     opened = open_case(tmp_path / "case", files)
     shutil.rmtree(tmp_path / "case")
     np.testing.assert_array_equal(opened.image, case.image)
+
+
+def test_a_cut_below_an_open_map_is_seen_before_it_kills(case: PreparedCase, files: CaseFiles, tmp_path: Path) -> None:
+    for name in ("image", "target", "landmarks"):
+        folder = tmp_path / name
+        write_case(folder, case)
+        opened = open_case(folder, files)
+        check_uncut(opened)
+        os.truncate(folder / f"{name}.npy", (folder / f"{name}.npy").stat().st_size - 1)
+        with pytest.raises(DataError, match=f"{name}: the prepared case must be whole"):
+            check_uncut(opened)
+    shutil.rmtree(folder)
+    check_uncut(opened)  # what is removed stays readable
+    check_uncut(case)  # in memory

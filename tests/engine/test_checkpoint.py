@@ -1,4 +1,5 @@
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 from torch import nn
 
 from mlseg.checks import RunError
-from mlseg.engine.checkpoint import bare_network, load_checkpoint, save_checkpoint, settle_best
+from mlseg.engine.checkpoint import bare_network, find_mismatch, load_checkpoint, save_checkpoint, settle_best
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
@@ -56,6 +57,24 @@ def test_a_waiting_best_is_taken_only_if_it_is_the_best(tmp_path: Path) -> None:
     assert not waiting.exists()
 
 
+def test_a_damaged_waiting_best_matters_only_if_it_is_needed(tmp_path: Path) -> None:
+    waiting, best = tmp_path / "best.next.pt", tmp_path / "best.pt"
+    waiting.write_bytes(b"torn")
+    settle_best(waiting, best, epoch=0)  # there is no best yet
+    assert not waiting.exists()
+    save_checkpoint(best, {"epoch": 2})
+    waiting.write_bytes(b"torn")
+    with pytest.raises(RunError, match=r"best\.next\.pt: not a readable checkpoint"):
+        settle_best(waiting, best, epoch=3)
+    settle_best(waiting, best, epoch=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"last\.pt: cannot be written \(No such file or directory\)"):
+        save_checkpoint(tmp_path / "gone" / "last.pt", {"epoch": 2})
+
+
 class Malicious:
     def __reduce__(self) -> tuple:
         return print, ("code ran",)
@@ -68,9 +87,30 @@ def test_code_in_a_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureF
     with pytest.raises(RunError, match="not a readable checkpoint"):
         load_checkpoint(path)
     torch.save({"version": 1, "network": Malicious()}, path)
-    with pytest.raises(RunError, match="not a readable checkpoint"):
+    with pytest.raises(RunError, match=r"not a readable checkpoint \(it holds more .* nothing of it was executed\)"):
         load_checkpoint(path)
     assert "code ran" not in capsys.readouterr().out
+
+
+def test_what_is_compressed_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for compression, names in ((zipfile.ZIP_DEFLATED, ("x/data.pkl", "x/version")), (zipfile.ZIP_STORED, ("x/a",))):
+        path = tmp_path / f"{compression}.pt"
+        with zipfile.ZipFile(path, "w", compression) as archive:
+            for name in names:
+                archive.writestr(name, b"0" * 1000)
+        monkeypatch.setattr(zipfile.ZipFile, "open", None)
+        with pytest.raises(RunError, match=r"an archive, but not one of torch's"):
+            load_checkpoint(path)
+        monkeypatch.undo()
+
+
+def test_what_does_not_fit_is_one_line() -> None:
+    with pytest.raises(RuntimeError) as error:
+        nn.Linear(2, 3).load_state_dict(nn.Linear(2, 4).state_dict())
+    assert find_mismatch(error.value).startswith("size mismatch for weight: copying a param")
+    assert find_mismatch(KeyError("network")) == "'network'"
+    assert find_mismatch(KeyError()) == "KeyError"
+    assert len(find_mismatch(ValueError("x" * 500))) == 160
 
 
 def test_a_torn_file_is_recognised(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlseg.checks import ConfigError, PeerError
+from mlseg.checks import ConfigError, PeerError, RunError
 from mlseg.engine.distributed import Group, join_group, lost_peers
 
 STEP = """
@@ -146,7 +146,71 @@ def test_half_an_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
         pass
 
 
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE: must be a whole number, got WORLD_SIZE=two. Start them with torchrun"),
+        ({"WORLD_SIZE": "2", "RANK": "x"}, "WORLD_SIZE: 2 processes need RANK and LOCAL_RANK too, got RANK=x."),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "got LOCAL_RANK=nothing"),
+        ({"WORLD_SIZE": "2", "RANK": "5", "LOCAL_RANK": "0"}, r"RANK: must be from 0 to WORLD_SIZE - 1 \(1\), got 5"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, "2 processes cannot find each other .*MASTER_ADDR"),
+    ],
+)
+def test_an_environment_that_torchrun_did_not_make(
+    environment: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises((ConfigError, RunError), match=message), join_group():
+        pass
+
+
 def test_a_lost_connection_is_the_fault_of_another() -> None:
     message = r"another process of this run has ended \(Connection closed by peer\)"
     with pytest.raises(PeerError, match=message), lost_peers():
         raise RuntimeError("Connection closed by peer")
+
+
+@pytest.mark.parametrize("text", ["gloo/transport/tcp/pair.cc:561 Connection closed by peer", "NCCL error: remote"])
+def test_a_connection_may_break_within_the_network(text: str) -> None:
+    with pytest.raises(PeerError, match="another process"), Group(world=2).computing():
+        raise RuntimeError(text)
+    with pytest.raises(RuntimeError, match="shapes") as caught, Group(world=2).computing():
+        raise RuntimeError("shapes do not match")
+    assert not isinstance(caught.value, PeerError)
+
+
+BUFFERS = """
+import torch
+from torch import nn
+from mlseg.engine.distributed import join_group
+from mlseg.engine.device import choose_compute
+from mlseg.engine.inference import Inference
+from mlseg.engine.settings import TrainerSettings
+from mlseg.engine.validation import validate
+from tests.engine.conftest import TinyNetwork, make_case
+
+class Normed(TinyNetwork):
+    def __init__(self):
+        super().__init__()
+        self.layers.insert(1, nn.BatchNorm2d(8))
+
+with join_group() as group:
+    torch.manual_seed(1)
+    network = Normed()
+    network.layers[1].running_mean += group.rank
+    compute = choose_compute(TrainerSettings(device="cpu", amp="off"))
+    validate(network, [make_case(0)], Inference(compute=compute, crop=(16, 16)), group=group)
+    print("mean", float(network.layers[1].running_mean.sum()), flush=True)
+"""
+
+
+def test_all_processes_judge_one_network(repo_root: Path, tmp_path: Path) -> None:
+    code = tmp_path / "buffers.py"
+    code.write_text(BUFFERS, encoding="utf-8")
+    with start(repo_root, code, processes=2) as process:
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert output.count("mean 0.0") == 2

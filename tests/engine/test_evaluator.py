@@ -120,3 +120,18 @@ def test_any_checkpoint_can_be_loaded(tmp_path: Path, tiny_network: Any) -> None
     path.write_text("")
     with pytest.raises(RunError, match=r"not a readable checkpoint .* Give another\."):
         load_weights(fresh, path, remedy="Give another.")
+
+
+def test_weights_of_another_kind_or_not_finite_are_refused(tmp_path: Path, tiny_network: Any) -> None:
+    network, path = tiny_network(), tmp_path / "x.pt"
+    weights = network.state_dict()
+    spoilt = {name: value * float("nan") for name, value in weights.items()}
+    for state, message in (
+        ({"network": 3, "epoch": 1}, "does not fit the network"),
+        ({"network": weights, "epoch": "one"}, "does not fit the network"),
+        ({"network": weights, "progress": 7}, "does not fit the network"),
+        ({"network": spoilt, "epoch": 1}, r"all weights must be finite, got NaN or infinity in \S+\. Give another"),
+    ):
+        save_checkpoint(path, state)
+        with pytest.raises(RunError, match=message):
+            load_weights(network, path, remedy="Give another.")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mlseg.checks import RunError
 from mlseg.engine.checkpoint import load_checkpoint, save_checkpoint
+from mlseg.engine.keeper import check_resumable
 from mlseg.engine.trainer import Trainer
 
 MakeTrainer = Callable[..., Trainer]
@@ -91,3 +92,48 @@ def test_the_checkpoint_before_the_last_is_kept(make_trainer: MakeTrainer) -> No
     again = make_trainer(settings={"max_epochs": 3})
     again.fit()
     assert [load_checkpoint(path)["progress"]["epoch"] for path in (again.run.previous, again.run.last)] == [2, 3]
+
+
+def spoil_weights(path: Path) -> None:
+    state = load_checkpoint(path)
+    save_checkpoint(path, {**state, "network": {k: v * float("nan") for k, v in state["network"].items()}})
+
+
+@pytest.mark.usefixtures("pinned")
+@pytest.mark.parametrize("damage", [cut_in_half, flip_a_bit, empty, make_foreign, remove, spoil_weights])
+def test_a_finished_run_goes_on_only_from_a_checkpoint_that_can_be_used(
+    make_trainer: MakeTrainer, damage: Callable[[Path], None]
+) -> None:
+    trainer = make_trainer()
+    trainer.fit()
+    check_resumable(trainer.run)
+    damage(trainer.run.last)
+    check_resumable(trainer.run)  # the one before will do
+    damage(trainer.run.previous)
+    with pytest.raises(RunError, match=r"last\.pt: "):
+        check_resumable(trainer.run)
+
+
+def test_a_waiting_best_that_is_damaged_costs_one_epoch_at_most(make_trainer: MakeTrainer) -> None:
+    whole = make_trainer(run="whole", settings={"max_epochs": 4})
+    whole.fit()
+    first = make_trainer(run="cut", settings={"max_epochs": 3})
+    first.fit()
+    first.run.next_best.write_bytes(b"torn")  # the best is in its place: of no use
+    second = make_trainer(run="cut", settings={"max_epochs": 4})
+    second.fit()
+    assert torch.equal(weights(whole), weights(second))
+    assert load_checkpoint(second.run.best)["epoch"] == whole.progress.best_epoch
+
+
+def test_only_the_first_of_several_processes_tidies_up(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    trainer.fit()
+    save_checkpoint(trainer.run.next_best, {"epoch": trainer.progress.best_epoch})
+    other = make_trainer()
+    other.run.owner = False
+    other.keeper.restore()
+    assert other.progress.epoch == 3
+    assert trainer.run.next_best.exists()
+    make_trainer().keeper.restore()
+    assert not trainer.run.next_best.exists()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlseg.checks import Stopped
+from mlseg.checks import RunError, Stopped
 from mlseg.engine.checkpoint import load_checkpoint
 from mlseg.engine.distributed import Group
 from mlseg.engine.open_epoch import OpenEpoch, open_epoch
@@ -106,3 +106,18 @@ def test_another_number_of_processes_goes_on_with_draws_of_its_own() -> None:
     assert torch.equal(torch.rand(4), draws)
     assert (found.batch, found.images, len(found.log)) == (7, 28, 1)
     assert expected.batch == 0
+
+
+def test_a_stop_saves_no_network_that_has_met_a_bad_loss(make_trainer: MakeTrainer) -> None:
+    """Even if the loss was not looked at yet."""
+    settings = {**SETTINGS, "accumulate_steps": 1, "log_every": 50}
+    make_trainer(run="cut", settings={**settings, "max_epochs": 1}).fit()
+    with StopSignals() as stop:
+        cut = make_trainer(run="cut", settings=settings, stop=stop)
+        cut.loader.poison = 0
+        cut.loader = Signalling(cut.loader, 1, 1, signal.SIGTERM)
+        with pytest.raises(RunError, match="loss must be finite, got nan at step 4"):
+            cut.fit()
+    kept = load_checkpoint(cut.run.last)
+    assert kept["within"] is None
+    assert all(bool(value.isfinite().all()) for value in kept["network"].values())

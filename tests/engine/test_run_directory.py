@@ -66,6 +66,20 @@ def test_status_tells_how_the_run_ended(tmp_path: Path) -> None:
     assert set(run.status()) >= {"pid", "host", "started", "updated"}
 
 
+def test_a_full_disk_does_not_hide_what_ended_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunDirectory(tmp_path)
+    run.claim({})
+    run.write_status("running")
+
+    def fail(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(RunError, match="training: loss must be finite"), run:
+        raise RunError("training: loss must be finite, got nan")
+    assert run.status()["state"] == "running"  # of a process that holds the directory no more: dead to those who ask
+
+
 def test_a_finished_run_stays_done_whatever_happens_after(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.claim({})
@@ -124,3 +138,14 @@ def test_status_is_json_that_anyone_can_read(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "status.json").read_text())
     assert record["epoch"] == 3
     assert record["best"] is None
+
+
+def test_a_finished_run_without_its_checkpoints_is_still_owned(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.claim({"loss.margin": 5})
+    run.release()
+    run.record.write_text("{}")
+    before = (tmp_path / "claim.json").read_bytes()
+    with pytest.raises(RunError, match=r"loss.margin \(5 there, 8 now\)"):
+        RunDirectory(tmp_path).claim({"loss.margin": 8})
+    assert (tmp_path / "claim.json").read_bytes() == before

@@ -1,10 +1,11 @@
+import contextlib
 import os
 import signal
 import threading
 
 import pytest
 
-from mlseg.checks import Stopped
+from mlseg.checks import PeerError, Stopped
 from mlseg.engine.stopping import SIGNALS, StopSignals
 
 
@@ -25,7 +26,7 @@ def test_a_deferred_signal_waits_for_someone_to_ask(capsys: pytest.CaptureFixtur
 
     def work(stop: StopSignals) -> None:
         with stop.deferred():
-            for item in stop.between([1, 2, 3]):
+            for item in stop.until([1, 2, 3]):
                 seen.append(item)
                 if item == 2:
                     send(signal.SIGTERM)
@@ -76,3 +77,20 @@ def test_another_thread_may_use_it() -> None:
     thread.start()
     thread.join()
     assert found == [""]
+
+
+def test_the_end_that_torchrun_sends_after_a_failure_is_no_stop() -> None:
+    with StopSignals():
+        try:
+            raise PeerError("another process")
+        except PeerError:
+            send(signal.SIGTERM)
+
+
+def test_one_of_several_processes_tells_of_a_signal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with StopSignals() as stop, contextlib.suppress(Stopped), stop.deferred():
+        send(signal.SIGTERM)
+    assert capsys.readouterr().err == ""

@@ -70,3 +70,33 @@ def find_children(pid: int) -> list[int]:
     """Processes that torchrun started."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(word) for word in text.split()]
+
+
+FAULTY = """
+import os, time
+import mlseg.engine.evaluator as evaluator
+from mlseg.checks import DataError
+from mlseg.cli.train import main
+
+real = evaluator._judge
+
+def judge(network, case, *more):
+    if os.environ["RANK"] == "1":
+        raise DataError(f"{case.case_id}: cannot be judged.")
+    time.sleep(5)  # torchrun ends this process before it has seen that the other is gone
+    return real(network, case, *more)
+
+evaluator._judge = judge
+main()
+"""
+
+
+def test_the_process_that_fails_tells_why_and_nobody_else(place) -> None:
+    run, program = place.folder / "faulty", place.folder / "faulty.py"
+    program.write_text(FAULTY, encoding="utf-8")
+    output = finish(torchrun([str(program)], place.words("trainer.max_epochs=1", f"run_dir={run}")), code=1)
+    told = [line for line in output.splitlines() if line.startswith("mlseg-train: ")]
+    assert len(told) == 1, output
+    assert "cannot be judged." in told[0]
+    status = json.loads((run / "status.json").read_text())
+    assert (status["state"], f"mlseg-train: {status['error']}") == ("failed", told[0])
