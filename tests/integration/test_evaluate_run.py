@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from mlseg.cli.app import App, run_command
+from mlseg.cli.errors import REQUEUE
 from mlseg.cli.evaluate import evaluate
 from mlseg.cli.evaluate_preflight import find_evaluate_problems
 from mlseg.cli.run_base import find_base
@@ -233,7 +234,7 @@ def test_killed_half_way_it_leaves_nothing_to_be_seen(run_dir: Path, repo_root: 
                 time.sleep(0.005)
             process.send_signal(ending)
             process.communicate(timeout=60)
-        assert process.returncode == (-9 if ending == signal.SIGKILL else 130)
+        assert process.returncode == (-9 if ending == signal.SIGKILL else REQUEUE)
         assert not (run_dir / "evaluations" / "train").exists()
     assert contents(run_dir) == before
     # The second one has removed what the first one left, and then its own.
