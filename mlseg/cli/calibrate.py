@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mlseg.checks import ConfigError
 from mlseg.cli.app import AppInfo, run_app
@@ -15,6 +15,7 @@ from mlseg.cli.calibrate_cases import FittedCases, find_fitted_cases
 from mlseg.cli.calibrate_preflight import find_calibrate_problems
 from mlseg.cli.calibrate_report import list_folds, print_calibration
 from mlseg.cli.judged_calibrator import AUTO, place_calibrator
+from mlseg.cli.judged_network import choose_judging_compute, load_network
 from mlseg.cli.judged_run import BEST, JudgedRun, read_run
 from mlseg.cli.programs import find_beside_python
 from mlseg.engine.stopping import StopSignals
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from mlseg.engine.device import Compute
 
 PROG = "mlseg-calibrate"
-# Where a network's training began, by the names that configs/model gives it; a checkpoint replaces it.
-START_KEYS = ("encoder_weights", "weights_path")
 
 
 def main() -> None:
@@ -44,8 +43,9 @@ def calibrate(cfg: DictConfig, info: AppInfo) -> int:
     checkpoint = run.find_checkpoint(cfg.checkpoint)
     place = place_calibrator(checkpoint) if cfg.output is None else Path(str(cfg.output)).expanduser()
     found = find_fitted_cases(cfg, run)
-    compute = _choose_compute(cfg)
-    network, epoch = _load(cfg, run, checkpoint, compute)
+    compute = choose_judging_compute(cfg)
+    expected = run.best_epoch if cfg.checkpoint == BEST else None
+    network, epoch = load_network(cfg.model, checkpoint, compute=compute, epoch=expected)
     _announce(cfg, run, found, checkpoint, epoch)
     job = _build_job(cfg, compute, cases=len(found.cases))
     calibration = job.run(network, found.prepared)
@@ -64,30 +64,6 @@ def _hash(network: nn.Module) -> str:
     from mlseg.cli.judging import hash_weights
 
     return hash_weights(network)
-
-
-def _choose_compute(cfg: DictConfig) -> Compute:
-    from mlseg.engine.device import choose_compute
-    from mlseg.engine.seeding import use_deterministic_kernels
-    from mlseg.engine.settings import TrainerSettings
-
-    trainer: dict[str, Any] = OmegaConf.to_container(cfg.trainer, resolve=True)  # type: ignore[assignment]
-    # The precision of the training may not be had here, and an evaluation has one of its own.
-    settings = TrainerSettings(**{**trainer, "amp": "auto"})
-    use_deterministic_kernels(settings.deterministic)
-    return choose_compute(settings).in_precision(cfg.evaluation.precision)
-
-
-def _load(cfg: DictConfig, run: JudgedRun, checkpoint: Path, compute: Compute) -> tuple[nn.Module, int]:
-    """The network with the weights of the checkpoint, and the epoch that they are from."""
-    from mlseg.cli import build
-    from mlseg.engine.evaluator import load_weights
-
-    fresh = {key: None for key in START_KEYS if cfg.model.get(key) is not None}
-    network = compute.place(build.build(cfg.model, **fresh))
-    expected = run.best_epoch if cfg.checkpoint == BEST else None
-    remedy = "Restore it, or give checkpoint=..., one of this very network."
-    return network, load_weights(network, checkpoint, epoch=expected, remedy=remedy)
 
 
 def _build_job(cfg: DictConfig, compute: Compute, *, cases: int) -> CalibrationJob:

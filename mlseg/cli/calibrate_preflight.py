@@ -14,7 +14,7 @@ from mlseg.checks import COUNT, MlsegError, OneOf, Range
 from mlseg.cli.compose import flatten
 from mlseg.cli.judged_cases import UNSEEN
 from mlseg.cli.judged_run import JudgedRun, read_run
-from mlseg.cli.known_keys import show
+from mlseg.cli.known_keys import state
 from mlseg.cli.preflight import drop_echoes, find_evaluation_problems, find_rule_problems
 from mlseg.cli.suggest import suggest
 from mlseg.data.splits import DRAWN, find_split_problems
@@ -47,27 +47,23 @@ def find_calibrate_problems(cfg: DictConfig, choices: Mapping[str, str]) -> list
     return drop_echoes(problems, flatten(OmegaConf.to_container(cfg, resolve=False)), [])  # type: ignore[arg-type]
 
 
-def _state(key: str, rule: object, value: Any, remedy: str) -> str:
-    return f"{key}: must be {rule}, got {show(value)}. {remedy}"
-
-
 def _find_value_problems(cfg: DictConfig) -> Iterator[str]:
     for key, rule in _CHOICES.items():
         if not rule.accepts(cfg[key]):
-            yield _state(key, rule, cfg[key], suggest(str(cfg[key]), map(str, rule.words)).strip() or "Choose one.")
+            yield state(key, rule, cfg[key], suggest(str(cfg[key]), map(str, rule.words)).strip() or "Choose one.")
     if cfg.region == "foreground" and cfg.method in METHODS[1:]:
         # Without voxels of the background it would learn that there is none.
-        yield _state("region", f"image or boundary with method={cfg.method}", cfg.region, "Choose one.")
+        yield state("region", f"image or boundary with method={cfg.method}", cfg.region, "Choose one.")
     if not COUNT.accepts(cfg.max_voxels):
-        yield _state("max_voxels", COUNT, cfg.max_voxels, "Give max_voxels such a value.")
+        yield state("max_voxels", COUNT, cfg.max_voxels)
     seed = Range(low=0, integer=True)
     if not seed.accepts(cfg.sample_seed):
-        yield _state("sample_seed", seed, cfg.sample_seed, "Give sample_seed such a value.")
+        yield state("sample_seed", seed, cfg.sample_seed)
     if not isinstance(cfg.checkpoint, str) or not cfg.checkpoint:
-        yield _state("checkpoint", "best, last or a file", cfg.checkpoint, "Choose one.")
+        yield state("checkpoint", "best, last or a file", cfg.checkpoint, "Choose one.")
     for key in _SWITCHES:
         if not isinstance(cfg[key], bool):
-            yield _state(key, "true or false", cfg[key], "Choose one.")
+            yield state(key, "true or false", cfg[key], "Choose one.")
     if os.environ.get("WORLD_SIZE", "1") != "1":
         yield "mlseg-calibrate: must run as a single process, got several. Type it without torchrun."
 
@@ -75,15 +71,15 @@ def _find_value_problems(cfg: DictConfig) -> Iterator[str]:
 def _find_part_problems(cfg: DictConfig) -> Iterator[str]:
     part, split = cfg.part, cfg.split
     if part == "test":
-        yield _state("part", "val", part, "What was fitted to test subjects cannot be judged by them. Leave part out.")
+        yield state("part", "val", part, "What was fitted to test subjects cannot be judged by them. Leave part out.")
     elif part == "train" and cfg.allow_training_subjects is not True:
-        yield _state("part", "val", part, "Leave part out, or give allow_training_subjects=true.")
+        yield state("part", "val", part, "Leave part out, or give allow_training_subjects=true.")
     elif part not in ("val", "train"):
-        yield _state("part", "val or train", part, suggest(str(part), ("val", "train")).strip() or "Choose one.")
+        yield state("part", "val or train", part, suggest(str(part), ("val", "train")).strip() or "Choose one.")
     if split is None:
         return
     if not isinstance(split, str) or split in (*DRAWN, UNSEEN):
-        yield _state("split", "null or a split file, which says who is val", split, "Leave split out.")
+        yield state("split", "null or a split file, which says who is val", split, "Leave split out.")
     else:
         for problem in find_split_problems(split, fold=0, folds=2):
             yield problem.replace("data.split:", "split:", 1)
@@ -93,14 +89,14 @@ def _find_output_problems(output: Any) -> Iterator[str]:
     if output is None:
         return
     if not isinstance(output, str) or not output.endswith(".json"):
-        yield _state("output", "a file that ends in .json", output, "Give output=calibrator.json.")
+        yield state("output", "a file that ends in .json", output, "Give output=calibrator.json.")
         return
     path = Path(output).expanduser()
     try:
         if path.exists() and read_json(path).get("kind") != KIND:
-            yield _state("output", "a new file or an earlier calibrator", output, "It is something else: rename one.")
+            yield state("output", "a new file or an earlier calibrator", output, "It is something else: rename one.")
     except MlsegError:
-        yield _state("output", "a new file or an earlier calibrator", output, "It is something else: rename one.")
+        yield state("output", "a new file or an earlier calibrator", output, "It is something else: rename one.")
 
 
 def _find_place_problems(cfg: DictConfig, tree: Mapping[str, Any], run: JudgedRun) -> Iterator[str]:
@@ -109,7 +105,7 @@ def _find_place_problems(cfg: DictConfig, tree: Mapping[str, Any], run: JudgedRu
         here = "" if os.path.isabs(os.path.expanduser(str(root))) else f" in {os.getcwd()}"
         yield f"data.root: no such folder '{root}'{here}. Give data.root=/where/the/data/is/now."
     if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        yield _state("trainer.device", "auto, cpu, cuda or cuda:<number>", device, "Choose one.")
+        yield state("trainer.device", "auto, cpu, cuda or cuda:<number>", device, "Choose one.")
     if cfg.split is None and cfg.part in ("val", "train") and not run.parts[cfg.part]:
         yield (
             f"part: {cfg.part} of the run's own split must hold at least one subject, got none. "

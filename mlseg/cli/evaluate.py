@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mlseg.checks import ConfigError
 from mlseg.cli import judged_cases as rules
 from mlseg.cli.app import AppInfo, run_app
 from mlseg.cli.compose import compose_config
@@ -26,6 +25,7 @@ from mlseg.cli.evaluation_record import (
     name_evaluation,
 )
 from mlseg.cli.judged_calibrator import read_used
+from mlseg.cli.judged_network import choose_judging_compute, load_network
 from mlseg.cli.judged_run import BEST, EVALUATIONS, LAST, JudgedRun, read_run, read_seen
 from mlseg.cli.judging import hash_weights, judge
 from mlseg.cli.programs import find_typed
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from mlseg.report.judgement import Judgement
 
 PROG = "mlseg-evaluate"
-# Where a network's training began, by the names that configs/model gives it; a checkpoint replaces it.
-START_KEYS = ("encoder_weights", "weights_path")
 
 
 def main() -> None:
@@ -61,7 +59,7 @@ def evaluate(cfg: DictConfig, info: AppInfo) -> int:
 
     with StopSignals(), join_group() as group:
         run = read_run(cfg.run)
-        compute = _choose_compute(cfg, group)
+        compute = choose_judging_compute(cfg, group)
         with group.first_goes_ahead():
             cases, judged = _find_cases(cfg, run)
         network, judged = _load(cfg, judged, compute)
@@ -157,32 +155,10 @@ def _find_cases(cfg: DictConfig, run: JudgedRun) -> tuple[PreparedSet, Judged]:
     return prepared, judged
 
 
-def _choose_compute(cfg: DictConfig, group: Group) -> Compute:
-    from mlseg.engine.device import choose_compute
-    from mlseg.engine.seeding import use_deterministic_kernels
-    from mlseg.engine.settings import TrainerSettings
-
-    settings = TrainerSettings(**OmegaConf.to_container(cfg.trainer, resolve=True))  # type: ignore[arg-type]
-    use_deterministic_kernels(settings.deterministic)
-    local_rank = group.local_rank if group.world > 1 else None
-    try:
-        compute = choose_compute(settings, local_rank=local_rank)
-    except ConfigError:
-        # The precision of the training may not be had here, and an evaluation has one of its own.
-        compute = choose_compute(dataclasses.replace(settings, amp="auto"), local_rank=local_rank)
-    return compute.in_precision(cfg.evaluation.precision)
-
-
 def _load(cfg: DictConfig, judged: Judged, compute: Compute) -> tuple[nn.Module, Judged]:
     """The network with the weights that are judged, and which they are."""
-    from mlseg.cli import build
-    from mlseg.engine.evaluator import load_weights
-
-    fresh = {key: None for key in START_KEYS if cfg.model.get(key) is not None}
-    network = compute.place(build.build(cfg.model, **fresh))
     expected = judged.run.best_epoch if judged.which == BEST else None
-    remedy = "Restore it, or give checkpoint=..., one of this very network."
-    epoch = load_weights(network, judged.checkpoint, epoch=expected, remedy=remedy)
+    network, epoch = load_network(cfg.model, judged.checkpoint, compute=compute, epoch=expected)
     return network, dataclasses.replace(judged, epoch=epoch, weights=hash_weights(network))
 
 

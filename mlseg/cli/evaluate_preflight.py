@@ -16,7 +16,7 @@ from mlseg.cli.evaluation_folder import check_kind
 from mlseg.cli.judged_calibrator import find_calibrator
 from mlseg.cli.judged_cases import UNSEEN
 from mlseg.cli.judged_run import EVALUATIONS, JudgedRun, read_run
-from mlseg.cli.known_keys import show
+from mlseg.cli.known_keys import state
 from mlseg.cli.preflight import drop_echoes, find_evaluation_problems, find_rule_problems
 from mlseg.cli.run_base import build_base
 from mlseg.cli.suggest import suggest
@@ -49,25 +49,21 @@ def find_evaluate_problems(cfg: DictConfig, choices: Mapping[str, str]) -> list[
     return drop_echoes(problems, flatten(OmegaConf.to_container(cfg, resolve=False)), [])  # type: ignore[arg-type]
 
 
-def _state(key: str, rule: object, value: Any, remedy: str) -> str:
-    return f"{key}: must be {rule}, got {show(value)}. {remedy}"
-
-
 def _find_own_problems(cfg: DictConfig) -> Iterator[str]:
     if not PART.accepts(cfg.part):
-        yield _state("part", PART, cfg.part, suggest(str(cfg.part), map(str, PART.words)).strip() or "Choose one.")
+        yield state("part", PART, cfg.part, suggest(str(cfg.part), map(str, PART.words)).strip() or "Choose one.")
     if not isinstance(cfg.checkpoint, str) or not cfg.checkpoint:
-        yield _state("checkpoint", "best, last or a file", cfg.checkpoint, "Choose one.")
+        yield state("checkpoint", "best, last or a file", cfg.checkpoint, "Choose one.")
     for key in SWITCHES:
         if not isinstance(cfg[key], bool):
-            yield _state(key, "true or false", cfg[key], "Choose one.")
+            yield state(key, "true or false", cfg[key], "Choose one.")
     if not isinstance(cfg.calibrator, str) or not cfg.calibrator:
-        yield _state("calibrator", "none, auto or a file", cfg.calibrator, "Choose one.")
+        yield state("calibrator", "none, auto or a file", cfg.calibrator, "Choose one.")
     name = cfg.name
     if name is not None and (not str(name).strip(". ") or re.search(r"[/\\]", str(name)) or str(name).startswith(".")):
-        yield _state("name", "the name of a folder", name, "A whole path goes into output=.")
+        yield state("name", "the name of a folder", name, "A whole path goes into output=.")
     if cfg.output is not None and not str(cfg.output).strip():
-        yield _state("output", "a folder", cfg.output, "Give output=/path/to/a/new/folder.")
+        yield state("output", "a folder", cfg.output, "Give output=/path/to/a/new/folder.")
     if name is not None and cfg.output is not None:
         yield "name: must be left out with output=..., which is the whole folder. Give one of them."
 
@@ -75,9 +71,9 @@ def _find_own_problems(cfg: DictConfig) -> Iterator[str]:
 def _find_split_problems(cfg: DictConfig, data: Mapping[str, Any], run: JudgedRun) -> Iterator[str]:
     split = cfg.split
     if split is not None and not isinstance(split, str):
-        yield _state("split", "null, unseen, random, kfold, loso or a split file", split, "Choose one.")
+        yield state("split", "null, unseen, random, kfold, loso or a split file", split, "Choose one.")
     elif split == UNSEEN and cfg.part != "test":
-        yield _state("part", f"test with split={UNSEEN}, which has no other", cfg.part, "Leave part out.")
+        yield state("part", f"test with split={UNSEEN}, which has no other", cfg.part, "Leave part out.")
     elif split is not None and split != UNSEEN:
         fold, folds = data.get("fold", 0), data.get("folds", DEFAULT_FOLDS)
         for problem in find_split_problems(split, fold=fold, folds=folds):
@@ -87,7 +83,7 @@ def _find_split_problems(cfg: DictConfig, data: Mapping[str, Any], run: JudgedRu
     changed = [key for key in DRAWING_KEYS if data.get(key) != before.get(key)]
     if changed and split not in DRAWN:
         rule = f"left out unless a split is drawn (split={', '.join(DRAWN)})"
-        yield _state(f"data.{changed[0]}", rule, data[changed[0]], "Give split=random, or leave it out.")
+        yield state(f"data.{changed[0]}", rule, data[changed[0]], "Give split=random, or leave it out.")
 
 
 def _find_place_problems(cfg: DictConfig, tree: Mapping[str, Any], run: JudgedRun) -> Iterator[str]:
@@ -96,7 +92,7 @@ def _find_place_problems(cfg: DictConfig, tree: Mapping[str, Any], run: JudgedRu
         here = "" if os.path.isabs(os.path.expanduser(str(root))) else f" in {os.getcwd()}"
         yield f"data.root: no such folder '{root}'{here}. Give data.root=/where/the/data/is/now."
     if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        yield _state("trainer.device", "auto, cpu, cuda or cuda:<number>", device, "Choose one.")
+        yield state("trainer.device", "auto, cpu, cuda or cuda:<number>", device, "Choose one.")
     try:
         if isinstance(cfg.checkpoint, str) and cfg.checkpoint:
             checkpoint = run.find_checkpoint(cfg.checkpoint)

@@ -15,6 +15,7 @@ Settings:
   references=PLACE            reference label maps, to compare volumes and ejection fractions with
   tta=none                    flips: the mean over all flips of the axes in the run's data.flip_axes
   largest_component=false     true, or labels in brackets: keep the largest connected part, in label maps only
+  calibrator=none             auto: the one that mlseg-calibrate left beside the weights; or its file
   checkpoint=best             best, last, or the path of a checkpoint
   orientation=null            axis codes of the training data, for a run with data.source.orientation=native
   device=auto                 auto, cpu, cuda or cuda:<number>

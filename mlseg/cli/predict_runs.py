@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from mlseg.checks import ConfigError, DataError
 from mlseg.cli import build
-from mlseg.cli.evaluate import START_KEYS
 from mlseg.cli.judged_calibrator import read_used
+from mlseg.cli.judged_network import choose_judging_compute, load_network
 from mlseg.cli.judged_run import BEST, JudgedRun, read_run
 from mlseg.cli.run_base import build_base
 from mlseg.data.nifti import NATIVE
@@ -83,23 +83,11 @@ def build_member(one: PredictingRun, cfg: DictConfig) -> tuple[Member, dict[str,
         ConfigError: a device or a precision that is not there, or flips where the data allows none.
     """
     from mlseg.cli.judging import hash_weights
-    from mlseg.engine.device import choose_compute
     from mlseg.engine.ensemble import Member, choose_flip_axes
-    from mlseg.engine.evaluator import load_weights
-    from mlseg.engine.seeding import use_deterministic_kernels
-    from mlseg.engine.settings import TrainerSettings
 
-    trainer: dict[str, Any] = OmegaConf.to_container(one.cfg.trainer)  # type: ignore[assignment]
-    # The precision of the training may not be had here, and predicting has one of its own.
-    settings = TrainerSettings(**{**trainer, "amp": "auto"})
-    use_deterministic_kernels(settings.deterministic)
-    compute = choose_compute(settings).in_precision(one.cfg.evaluation.get("precision", "float32"))
-    fresh = {key: None for key in START_KEYS if one.cfg.model.get(key) is not None}
-    network = compute.place(build.build(one.cfg.model, **fresh))
+    compute = choose_judging_compute(one.cfg)
     expected = one.run.best_epoch if cfg.checkpoint == BEST else None
-    epoch = load_weights(
-        network, one.checkpoint, epoch=expected, remedy="Restore it, or give checkpoint=..., one of this very network."
-    )
+    network, epoch = load_network(one.cfg.model, one.checkpoint, compute=compute, epoch=expected)
     used, weights = read_used(cfg.calibrator, one.checkpoint), hash_weights(network)
     if used is not None:
         used.module.check_weights(weights, owner=str(used.file))

@@ -14,13 +14,13 @@ from omegaconf import OmegaConf
 from mlseg.checks import ConfigError, RunError
 from mlseg.cli.complete import complete_config
 from mlseg.cli.compose import Composition, compose_choices, compose_config, find_config_dir, flatten, read_yaml
+from mlseg.cli.done_runs import is_complete
 from mlseg.cli.naming import claim, run_directory
 from mlseg.cli.suggest import parse_word, suggest
+from mlseg.engine.run_directory import RunDirectory
 from mlseg.records import read_json
 
 TABLES, PROFILES = "table", "profile"
-# What a finished run has, see mlseg.engine.run_directory.
-WHOLE = ("scores.csv", "run.json", "bins.npz", "views.npz")
 PHANTOMS = "phantom_quick"
 
 
@@ -156,13 +156,6 @@ def find_phantom(data: str, settings: Mapping[str, Any]) -> Path | None:
     return Path(os.environ.get("MLSEG_DATA", "data/raw")) / PHANTOMS / data
 
 
-def is_done(run: Path, max_epochs: int) -> bool:
-    """True if a run was trained so long and evaluated."""
-    status = read_json(run / "status.json") if (run / "status.json").is_file() else {}
-    whole = all((run / name).is_file() for name in WHOLE)
-    return whole and status.get("state") == "done" and status.get("epoch", 0) >= max_epochs
-
-
 def _plan_cell(
     data: str, row: str, words: tuple[str, ...], settings: Mapping[str, Any], *, seeds: Sequence[int], reason: str
 ) -> PlannedCell:
@@ -175,7 +168,7 @@ def _plan_cell(
     for seed in seeds:
         cfg.seed = seed
         runs[seed] = run_directory(cfg, job.choices)
-        if is_done(runs[seed], cfg.trainer.max_epochs):
+        if is_complete(RunDirectory(runs[seed]), cfg.trainer.max_epochs):
             _check_claim(runs[seed], claim(cfg))
         else:
             missing.append(seed)

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from mlseg.cli.app import AppInfo, run_app
 from mlseg.cli.compose import read_choice_keys
+from mlseg.cli.done_runs import is_complete
 from mlseg.cli.judging import CASES, judge
 from mlseg.cli.naming import claim, run_directory
 from mlseg.cli.pooling import pool_folds
@@ -66,12 +67,6 @@ class Together:
     stop: StopSignals
 
 
-def _is_done(run: RunDirectory, max_epochs: int) -> bool:
-    status = run.status()
-    whole = all(path.exists() for path in (run.scores, run.record, run.bins, run.views))
-    return status.get("state") == "done" and status.get("epoch", 0) >= max_epochs and whole
-
-
 def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory, *, together: Together) -> None:
     from mlseg.cli import build
     from mlseg.data.oddities import find_oddities
@@ -85,7 +80,7 @@ def _run(cfg: DictConfig, info: AppInfo, run: RunDirectory, *, together: Togethe
         data = build.build_data(cfg)
     run.pin("data.json", data.facts(), what="a run on other files or another split")
     run.pin(CASES, data.cases(), what="a run on other files")
-    if group.agree(_is_done(run, cfg.trainer.max_epochs)):
+    if group.agree(is_complete(run, cfg.trainer.max_epochs)):
         if group.is_first:
             longer = "A larger trainer.max_epochs goes on from there; to" if build.can_grow(cfg) else "To"
             print(f"{run.path}: done already ({run.status()['epoch']} epochs). {longer} start anew, give run_name=...")

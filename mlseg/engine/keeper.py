@@ -106,6 +106,8 @@ class Keeper:
             except RunError as error:
                 problems.append(error)
                 continue
+            if problems:
+                self._adopt_best()
             if problems and self.run.owner:
                 what = str(problems[0]).rpartition(". ")[0]
                 text = f"{what}. Going on from {path.name}, after epoch {self.state.progress.epoch}."
@@ -113,6 +115,13 @@ class Keeper:
                 print(f"warning: {text}", flush=True)
             return within
         raise problems[0]
+
+    def _adopt_best(self) -> None:
+        """After a fall back, best.pt may be from an epoch that is trained again, and may not be as good this time."""
+        if self.run.best.exists():
+            best, progress = load_checkpoint(self.run.best), self.state.progress
+            if best.get("epoch", 0) > progress.best_epoch:
+                progress.best_epoch, progress.best_score = best["epoch"], best["score"]
 
     def _settle(self, epoch: int) -> None:
         """Sort out a best that was waiting when the run was killed; one process does it for all."""

@@ -12,27 +12,11 @@ from typing import Any
 from mlseg.checks import RunError
 from mlseg.records import Score, read_json, read_scores
 from mlseg.report.subject_values import Measure, SubjectValues, collect_values
+from mlseg.run_identity import INERT_KEYS
 
 SCORES_NAME, RECORD_NAME = "scores.csv", "run.json"
-# Settings that change no number of the report; a test keeps them the same as those that name no run. The number of
-# epochs is none of them: a longer run is another one.
-INERT = frozenset(
-    {
-        "data.root",
-        "data.source.root",
-        "data.cache_dir",
-        "data.residency",
-        "data.workers",
-        "evaluation.batch_size",
-        "output_root",
-        "run_dir",
-        "run_name",
-        "trainer.device",
-        "trainer.image_every",
-        "trainer.log_every",
-        "trainer.progress",
-    }
-)
+# Settings that change no number of the report. A longer run is another one here.
+INERT = INERT_KEYS - {"trainer.max_epochs"}
 _ABSENT = "nothing"
 
 

@@ -19,6 +19,7 @@ VAGUE_NAMES = {"utils", "util", "misc", "common", "helpers"}
 # Files without a test of their own -> the test that covers them.
 COVERED_BY: dict[str, str] = {
     "types.py": "tests/architecture/test_layers.py",  # declares and does nothing
+    "run_identity.py": "tests/cli/test_naming.py",
     "cli/train.py": "tests/integration/test_train_run.py",
     "metrics/rows.py": "tests/metrics/test_default.py",
     "report/tables.py": "tests/report/test_console.py",

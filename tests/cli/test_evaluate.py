@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
-import torch
-from omegaconf import OmegaConf
 
-from mlseg.cli import build, evaluate, evaluation_record
 from mlseg.cli.app import App, run_command
 from mlseg.cli.evaluate import PROG
 from mlseg.cli.evaluate_preflight import find_evaluate_problems
 from mlseg.cli.run_base import CONFIG, find_base
-from mlseg.engine.checkpoint import save_checkpoint
-from mlseg.engine.distributed import Group
 
 
 @pytest.fixture
@@ -136,40 +130,3 @@ def test_the_command_answers_without_anything_heavy(repo_root, make_run, workpla
         )
         assert (result.returncode, result.stdout.splitlines()[-1]) == (exit_code, "[]"), result.stderr
         assert len(result.stderr.splitlines()) == said
-
-
-@pytest.mark.parametrize("amp", ["auto", "off", "fp16"])
-def test_the_precision_of_the_training_need_not_be_had_here(amp):
-    trainer = {"device": "cpu", "amp": amp, "channels_last": "auto", "deterministic": False}
-    cfg = OmegaConf.create({"trainer": trainer, "evaluation": {"precision": "float32"}})
-    compute = evaluate._choose_compute(cfg, Group())
-    assert (compute.device.type, compute.amp) == ("cpu", "off")
-
-
-def test_weights_that_the_training_began_with_are_not_read_again(monkeypatch, tmp_path):
-    seen = {}
-    network = torch.nn.Linear(1, 1)
-
-    def build_network(node, **arguments):
-        seen.update(arguments)
-        return network
-
-    monkeypatch.setattr(build, "build", build_network)
-    save_checkpoint(tmp_path / "last.pt", {"network": network.state_dict(), "progress": {"epoch": 4}})
-    judged = evaluation_record.Judged(
-        run=SimpleNamespace(best_epoch=2),
-        which="last",
-        checkpoint=tmp_path / "last.pt",
-        epoch=0,
-        weights="",
-        selection=None,
-        cases={},
-        seen={},
-        changed={},
-    )
-    model = {"encoder_weights": "imagenet", "weights_path": "gone.pth", "widths": [1]}
-    compute = SimpleNamespace(place=lambda network: network)
-    _, found = evaluate._load(OmegaConf.create({"model": model}), judged, compute)
-    assert seen == {"encoder_weights": None, "weights_path": None}
-    assert found.epoch == 4
-    assert len(found.weights) == 32

@@ -18,7 +18,6 @@ from mlseg.cli.table_plan import (
     TABLES,
     build_words,
     compose_words,
-    is_done,
     list_names,
     plan_table,
     read_named,
@@ -121,10 +120,9 @@ def test_what_is_done_is_not_missing(plan):
     assert again.missing == (1, 3)
     for name in ("scores.csv", "run.json", "bins.npz", "views.npz"):
         (cell.runs[2] / name).rename(cell.runs[2] / "away")
-        assert not is_done(cell.runs[2], 100)
+        assert 2 in plan().cells["acdc", "linear, m = 5"].missing
         (cell.runs[2] / "away").rename(cell.runs[2] / name)
-    assert is_done(cell.runs[2], 100)
-    assert not is_done(cell.runs[2], 101)
+    assert 2 not in plan().cells["acdc", "linear, m = 5"].missing
 
 
 def test_a_directory_of_another_configuration_is_refused(plan):

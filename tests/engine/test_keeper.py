@@ -137,3 +137,15 @@ def test_only_the_first_of_several_processes_tidies_up(make_trainer: MakeTrainer
     assert trainer.run.next_best.exists()
     make_trainer().keeper.restore()
     assert not trainer.run.next_best.exists()
+
+
+def test_after_a_fall_back_a_later_best_stays_the_best(make_trainer: MakeTrainer) -> None:
+    """An epoch that is trained again may not be as good this time, on a GPU whose sums come in another order."""
+    first = make_trainer(settings={"max_epochs": 3})
+    first.fit()
+    best = load_checkpoint(first.run.best)
+    save_checkpoint(first.run.best, {**best, "epoch": 3, "score": 0.99})
+    first.run.last.unlink()
+    progress = make_trainer(settings={"max_epochs": 3}).fit()
+    assert (progress.best_epoch, progress.best_score) == (3, 0.99)
+    assert load_checkpoint(first.run.best)["score"] == 0.99

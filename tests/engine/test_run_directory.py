@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlseg.checks import RunError
+from mlseg.checks import RunError, Stopped
 from mlseg.engine.run_directory import RunDirectory
 
 
@@ -149,3 +149,30 @@ def test_a_finished_run_without_its_checkpoints_is_still_owned(tmp_path: Path) -
     with pytest.raises(RunError, match=r"loss.margin \(5 there, 8 now\)"):
         RunDirectory(tmp_path).claim({"loss.margin": 8})
     assert (tmp_path / "claim.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (SystemExit(-1), "interrupted", "stopped by its launcher"),
+        (Stopped("SIGTERM", saved="saved after batch 3"), "interrupted", "stopped by SIGTERM, saved after batch 3"),
+        (KeyboardInterrupt(), "interrupted", "stopped by the user"),
+        (RunError("full"), "failed", "full"),
+        (OSError("odd"), "failed", "OSError: odd"),
+    ],
+)
+def test_how_a_run_ended_and_how_far_it_had_come(tmp_path: Path, error: BaseException, state: str, reason: str) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.claim({"seed": 1})
+
+    def end() -> None:
+        with run:
+            run.write_status("running", epoch=2, max_epochs=5, phase="evaluation")
+            raise error
+
+    with pytest.raises(type(error)):
+        end()
+    status = run.status()
+    assert (status["state"], status["error"]) == (state, reason)
+    assert (status["epoch"], status["max_epochs"]) == (2, 5)
+    assert "phase" not in status

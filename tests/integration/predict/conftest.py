@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,22 +20,17 @@ QUICK = ("loss=ce_dice", "trainer.max_epochs=3", "trainer.amp=off", "trainer.ima
 
 
 @pytest.fixture(scope="session")
-def no_figures() -> Iterator[None]:
-    """Figures, which take most of the time, are not drawn."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("draw_calibration", "draw_cases"):
-            patch.setattr(f"mlseg.report.judgement.{name}", lambda *args, **kwargs: [])
-        yield
-
-
-@pytest.fixture(scope="session")
-def train_run(no_figures: None) -> Callable[..., Path]:
-    """Train a small run below a folder; returns its directory."""
+def train_run() -> Callable[..., Path]:
+    """Train a small run below a folder, without figures, which take most of the time; returns its directory."""
 
     def call(folder: Path, *words: str) -> Path:
         places = [f"data.cache_dir={folder / 'cache'}", f"run_dir={folder / 'run'}"]
         words = (*NETWORK, *QUICK, "optimizer.lr=0.01", "evaluation.protocols=[default]", *places, *words)
-        assert run_command(App(task=train, config_name="train", prog="mlseg-train"), words) == 0
+        # Only as long as this run takes: other tests look at the figures of theirs.
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("draw_calibration", "draw_cases"):
+                patch.setattr(f"mlseg.report.judgement.{name}", lambda *args, **kwargs: [])
+            assert run_command(App(task=train, config_name="train", prog="mlseg-train"), words) == 0
         return folder / "run"
 
     return call
@@ -65,7 +60,7 @@ def trained_brats(train_run: Callable[..., Path], tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture
-def mlseg_predict(trained: Path, no_figures: None) -> Callable[..., int]:
+def mlseg_predict(trained: Path) -> Callable[..., int]:
     """Predict with the run, unless another one is given."""
 
     def call(*words: str, run: Path | str = trained) -> int:
