@@ -12,6 +12,7 @@ import torch
 from mlseg.checks import ConfigError
 from mlseg.data.preprocess import (
     Preprocessing,
+    find_blank_slices,
     linear_weights,
     nearest_indices,
     normalise,
@@ -182,3 +183,11 @@ def test_lists_from_a_configuration_become_tuples() -> None:
 def test_what_workers_import_is_torch_free() -> None:
     code = "import sys, mlseg.data.cache, mlseg.data.acdc, mlseg.data.splits; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_slice_that_is_not_constant_anywhere_is_not_blank() -> None:
+    image = np.zeros((4, 2, 6, 5), dtype=np.float32)
+    image[1, 0, 0, 4] = 1  # not in the middle row
+    image[2, 1, 3, 2] = 1  # in the second channel, in the middle row
+    image[3] = 7
+    assert find_blank_slices(image) == (0, 3)
