@@ -112,7 +112,7 @@ def _dispatch(app: App, hydra: Hydra, args: argparse.Namespace) -> int:
         hydra.shell_completion(config_name=app.config_name, overrides=words)
         return 0
     check_launcher(words)
-    search = read_search(hydra, app.config_name, words) if app.find_base is None else Search()
+    search = read_search(app.config_name, words) if app.find_base is None else Search()
     multirun = args.multirun or search.multirun
     words = [*search.words, *words] if multirun else words
     base = app.config_name if multirun else app.name_base(words)

@@ -34,6 +34,7 @@ class Composition:
         tree: `cfg` as plain dicts, interpolations as they are written.
         multirun: True if the configuration itself asks for a sweep.
         groups: the groups that have a place in it, chosen from or left empty.
+        sweeper: Hydra's settings of the sweep, as they are written.
     """
 
     cfg: DictConfig
@@ -41,6 +42,7 @@ class Composition:
     tree: dict[str, Any]
     multirun: bool
     groups: tuple[str, ...]
+    sweeper: Mapping[str, Any]
 
 
 def find_config_dir() -> Path:
@@ -111,12 +113,14 @@ def _compose(overrides: tuple[str, ...], config_name: str, dirs: tuple[Path, ...
         cfg = compose(config_name, list(overrides), return_hydra_config=True)
     choices, mode = read_choices(cfg.hydra.runtime.choices), cfg.hydra.mode
     groups = tuple(str(group) for group in cfg.hydra.runtime.choices if not str(group).startswith("hydra/"))
+    sweeper: Any = OmegaConf.to_container(cfg.hydra.sweeper, resolve=False)
     with open_dict(cfg):
         del cfg["hydra"]
     tree = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(tree, dict)
     multirun = mode == RunMode.MULTIRUN
-    return Composition(cfg=cfg, choices=choices, tree=tree, multirun=multirun, groups=groups)  # type: ignore[arg-type]
+    parts: dict[str, Any] = {"cfg": cfg, "choices": choices, "tree": tree}
+    return Composition(**parts, multirun=multirun, groups=groups, sweeper=sweeper)
 
 
 def read_choices(choices: Mapping[str, Any]) -> dict[str, str]:

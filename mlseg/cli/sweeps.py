@@ -13,7 +13,6 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from mlseg.checks import ConfigError, MlsegError
@@ -52,7 +51,7 @@ class Search:
     is_usual: bool = True
 
 
-def read_search(hydra: Hydra, config_name: str, words: Sequence[str]) -> Search:
+def read_search(config_name: str, words: Sequence[str]) -> Search:
     """What the configuration of a command line says of sweeping; nothing if it does not compose, which is told later.
 
     Raises:
@@ -62,22 +61,15 @@ def read_search(hydra: Hydra, config_name: str, words: Sequence[str]) -> Search:
     several = [o.input_line for o in parsed if o.key_or_group == SEARCH and o.is_sweep_override()]
     if several:
         raise ConfigError(f"{several[0]}: {SEARCH} takes one choice. Type a command for each.")
-    # Values say nothing of sweeping, and may be of a choice that the search will make.
-    chosen = [str(o.input_line) for o in parsed if o.key_or_group in groups or o.is_hydra_override()]
+    # Values say nothing of sweeping, and may be of a choice that the search will make; nor does what is swept.
+    plain = [o for o in parsed if (o.key_or_group in groups or o.is_hydra_override()) and not o.is_sweep_override()]
     try:
-        cfg = hydra.compose_config(
-            config_name,
-            chosen,
-            run_mode=RunMode.MULTIRUN,
-            with_log_configuration=False,
-            validate_sweep_overrides=False,
-        )
+        found = compose_config([str(o.input_line) for o in plain], config_name=config_name)
     except (HydraException, OmegaConfBaseException, ValueError):  # the last for a group that is given null
         return Search()
-    sweeper, multirun = cfg.hydra.sweeper, cfg.hydra.mode == RunMode.MULTIRUN
-    is_usual = sweeper._target_ == f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
-    params: Mapping[str, str] = (sweeper.get("params") or {}) if is_usual else {}
-    return Search(words=tuple(f"{k}={v}" for k, v in params.items()), multirun=multirun, is_usual=is_usual)
+    is_usual = found.sweeper["_target_"] == f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
+    params: Mapping[str, str] = (found.sweeper.get("params") or {}) if is_usual else {}
+    return Search(words=tuple(f"{k}={v}" for k, v in params.items()), multirun=found.multirun, is_usual=is_usual)
 
 
 def forget_search(job: Sequence[str], *, config_name: str) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ from mlseg.records import write_json
 @pytest.fixture
 def search(workplace):
     def call(*words):
-        with open_session("mlseg-train") as hydra:
-            return read_search(hydra, "train", words)
+        with open_session("mlseg-train"):
+            return read_search("train", words)
 
     return call
 

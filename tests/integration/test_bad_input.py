@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mlseg.cli import app, compare, sweeps
+from mlseg.cli import compare
 from mlseg.cli.app import App, run_command
 from mlseg.cli.evaluate import evaluate
 from mlseg.cli.evaluate_preflight import find_evaluate_problems
@@ -107,19 +107,8 @@ CORPUS = {f"{part}: {bad.name}": bad for part in PARTS for bad in load(part)}
 
 @pytest.fixture(scope="module", autouse=True)
 def in_short() -> Iterator[None]:
-    """Without figures, and what the same choices say of a search is composed once: both take longer than all else."""
-    known: dict[tuple[str, ...], Any] = {}
-
-    def read_search(hydra: Any, config_name: str, words: Sequence[str]) -> Any:
-        # Values say nothing of a search.
-        values = ("run_dir=", "run_name=", "output_root=", "seed=")
-        chosen = tuple(word for word in words if "." not in word.partition("=")[0] and not word.startswith(values))
-        if chosen not in known:
-            known[chosen] = sweeps.read_search(hydra, config_name, words)
-        return known[chosen]
-
+    """Without figures, which take longer than all else."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "read_search", read_search)
         for name in ("draw_calibration", "draw_cases"):
             patch.setattr(judgement, name, lambda *args, **options: [])
         yield
