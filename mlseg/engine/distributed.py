@@ -6,6 +6,7 @@ What is exchanged besides gradients goes over gloo between CPUs, so no rank wait
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import re
@@ -140,6 +141,8 @@ def join_group() -> Iterator[Group]:
         with group.first_fault():
             yield group
     finally:
+        # A network that is still tied to the group, if only by a cycle, can abort the process at its end.
+        gc.collect()
         dist.destroy_process_group()
 
 

@@ -72,8 +72,7 @@ class Trainer:
         self.loader, self.cases, self.inference = loader, cases, inference
         self.settings, self.compute, self.run, self.seed = settings, compute, run, seed
         self.group, self.stop = group or Group(), stop or StopSignals()
-        self.shared = self.group.wrap(network, compute.device)
-        self.compiled = cast(nn.Module, torch.compile(self.shared)) if settings.compile else self.shared
+        self.shared = self.compiled = network  # while it is fitted: shared by the group, and compiled
         self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.needs_scaler)
         self.state = TrainingState(network, optimizer, scheduler, self.scaler, identity=run.identity)
         self.keeper = Keeper(self.state, run, checkpoint_score=checkpoint_score)
@@ -92,6 +91,8 @@ class Trainer:
             Stopped: a signal asked for it; the state is saved.
         """
         within = self._resume()
+        self.shared = self.group.wrap(self.network, self.compute.device)
+        self.compiled = cast(nn.Module, torch.compile(self.shared)) if self.settings.compile else self.shared
         epochs, batches = self.settings.max_epochs, len(self.loader)
         if self.progress.epoch < epochs:
             self.progress.sessions.append({"first_epoch": self.progress.epoch + 1, **self.compute.describe()})
@@ -108,6 +109,7 @@ class Trainer:
                     within = None
         finally:
             tracker.close()
+            self.shared = self.compiled = self.network
         return self.progress
 
     def _run_epoch(self, epoch: OpenEpoch, tracker: Tracker, bar: TrainingBar) -> None:
