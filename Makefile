@@ -28,7 +28,7 @@ test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(STAMP) ## run all tests, the slow ones on real data too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -o faulthandler_timeout=7200
 
 check: $(STAMP) ## formatting, lint and types
 	$(BIN)/ruff format --check .

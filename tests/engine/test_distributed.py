@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,11 +54,32 @@ with join_group() as group:
 """
 
 
-def start(repo_root: Path, code: Path, *words: str, processes: int) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def start(repo_root: Path, code: Path, *words: str, processes: int) -> Iterator[subprocess.Popen[str]]:
+    """The running command; what still runs of it after two minutes, or at the end of the block, is killed."""
     runner = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(repo_root)}
     command = [sys.executable, *runner, str(code), *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        watch = threading.Timer(120, end, [process])
+        watch.start()
+        try:
+            yield process
+        finally:
+            watch.cancel()
+            end(process)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Let torchrun end what it has started, in sessions of their own, and itself; kill it if it does not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 @pytest.mark.parametrize("batch_size", [9, 4])
@@ -82,17 +106,17 @@ def test_two_processes_take_the_steps_of_one(repo_root: Path, tmp_path: Path, ba
 
 
 FAIL = """
-import sys, time
+import os, sys, time
 from mlseg.checks import PeerError
 from mlseg.engine.distributed import join_group
 with join_group() as group:
-    print("pid", group.rank, __import__("os").getpid(), flush=True)
+    sys.stdout.write(f"pid {group.rank} {os.getpid()}\\n")  # in one piece: the other writes to the same pipe
     try:
         while True:
             group.gather(None)
             time.sleep(0.01)
     except PeerError as error:
-        print(error, flush=True)
+        sys.stdout.write(f"{error}\\n")
         sys.exit(1)
 """
 
@@ -183,6 +207,7 @@ def test_a_connection_may_break_within_the_network(text: str) -> None:
 
 
 BUFFERS = """
+import sys
 import torch
 from torch import nn
 from mlseg.engine.distributed import join_group
@@ -203,7 +228,7 @@ with join_group() as group:
     network.layers[1].running_mean += group.rank
     compute = choose_compute(TrainerSettings(device="cpu", amp="off"))
     validate(network, [make_case(0)], Inference(compute=compute, crop=(16, 16)), group=group)
-    print("mean", float(network.layers[1].running_mean.sum()), flush=True)
+    sys.stdout.write(f"mean {float(network.layers[1].running_mean.sum())}\\n")
 """
 
 
