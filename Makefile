@@ -5,8 +5,8 @@ STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check lock wheel tensorboard clean
-.PHONY: table-main table-backbones table-margin table-penalty tables figures paper
+.PHONY: help setup demo test test-all check lock wheel tensorboard clean bench-gpu
+.PHONY: table-main table-backbones table-margin table-penalty table-posthoc tables figures paper
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -42,6 +42,18 @@ lock: ## resolve the newest versions that pyproject.toml allows into requirement
 wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
 
+# On the machine with the GPU: make bench-gpu ACDC=/path/to/ACDC; without it on a phantom, and without the long training.
+ACDC ?=
+BENCH_MODELS ?= unet transunet
+BENCH_ARGS ?= --batches 16 32 64
+BENCH_EPOCHS ?= 100
+BENCH_RUN = outputs/bench-gpu/epochs-$(BENCH_EPOCHS)
+BENCH = $(BIN)/python scripts/bench/train.py $(if $(ACDC),--data "$(ACDC)",--phantom) $(BENCH_ARGS)
+
+bench-gpu: $(STAMP) ## training speed, memory and load of a GPU, then a complete ACDC training (ACDC=/path/to/ACDC)
+	$(foreach model,$(BENCH_MODELS),$(foreach loss,ce mbls,$(BENCH) --model $(model) --loss $(loss) && ))true
+	$(if $(ACDC),bash -c 'time $(BIN)/python train.py loss=mbls loss.margin=5 "data.root=$(ACDC)" data.split=random trainer.max_epochs=$(BENCH_EPOCHS) run_dir=$(BENCH_RUN)')
+
 # How the runs of the tables are trained, see configs/profile: paper (the authors' settings) or quick (phantoms, minutes).
 PROFILE ?= paper
 # DATA="acdc brats" trains on these data sets only; SEEDS="1" takes other seeds; ARGS="data.split=random" goes to every run.
@@ -58,6 +70,9 @@ table-margin: $(STAMP) ## the margin of MbLS from 0 to 20
 
 table-penalty: $(STAMP) ## linear against quadratic penalty
 	$(TABLES) penalty $(ARGS)
+
+table-posthoc: $(STAMP) ## a temperature after training beside losses that calibrate
+	$(TABLES) posthoc $(ARGS)
 
 tables: $(STAMP) ## every table, ours beside theirs, with its figures (PROFILE=quick takes minutes, DATA="acdc" one data set)
 	$(TABLES) $(ARGS)

@@ -23,6 +23,7 @@ from mlseg.cli.jobs import AppInfo, Job, JobResult, describe_own
 from mlseg.cli.launching import Launch
 from mlseg.cli.naming import run_directory
 from mlseg.cli.suggest import parse_word, suggest
+from mlseg.cli.sweep_figure import tell_figure
 from mlseg.cli.sweep_table import SweepRun, print_table
 from mlseg.run_state import read_state
 
@@ -120,17 +121,22 @@ class Sweep:
 
     @contextmanager
     def ending(self, results: dict[int, JobResult]) -> Iterator[None]:
-        """Whatever ends the sweep, there is a table of what has become of its runs.
+        """Whatever ends the sweep, there is a table of what has become of its runs; at its own end a figure too.
 
         Args:
             results: by job; those that are there when the context ends are shown.
         """
+        # Of all processes of a distributed sweep, one tells.
+        tells = os.environ.get("RANK", "0") == "0" and self._trains()
         try:
             yield
         finally:
-            # Of all processes of a distributed sweep, one tells.
-            if os.environ.get("RANK", "0") == "0" and self._trains():
-                print_table([self._describe(number, results.get(number)) for number in range(len(self.jobs))])
+            runs = [self._describe(number, results.get(number)) for number in range(len(self.jobs))] if tells else []
+            if tells:
+                print_table(runs)
+        if tells:
+            own = [[word for word in job if word not in self.job.shared] for job in self.jobs]
+            tell_figure(runs, own, prog=self.job.prog)
 
     def run(self, hydra: Hydra, results: dict[int, JobResult]) -> None:
         """Run the jobs that are not done, and put all results into `results`."""

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import OverrideType
-from omegaconf import OmegaConf
+from omegaconf import DictConfig
 
 from mlseg.checks import ConfigError, RunError
+from mlseg.cli.calibrate_preflight import METHODS
 from mlseg.cli.complete import complete_config
-from mlseg.cli.compose import Composition, compose_choices, compose_config, find_config_dir, flatten, read_yaml
+from mlseg.cli.compose import find_config_dir, read_yaml
 from mlseg.cli.done_runs import is_complete
 from mlseg.cli.naming import claim, run_directory
-from mlseg.cli.suggest import parse_word, suggest
+from mlseg.cli.suggest import suggest
+from mlseg.cli.table_posthoc import Posthoc, PosthocState, quote
+from mlseg.cli.table_words import build_words, compose_words, find_phantom
 from mlseg.engine.run_directory import RunDirectory
 from mlseg.records import read_json
 
 TABLES, PROFILES = "table", "profile"
-PHANTOMS = "phantom_quick"
+# What of a run's words a later command about it needs too, beside where its data is.
+LATER_KEYS = ("data.cache_dir", "data.workers", "trainer.device")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,10 @@ class PlannedCell:
         words: what is typed to train them, without the seed.
         runs: seed -> run directory.
         missing: seeds that are not done.
-        reason: why they are not to be trained; "" if they are.
+        reason: why they are not to be trained, or calibrated; "" if they are.
+        method: how they are calibrated afterwards; "" if they are judged as they were trained.
+        states: with a method, seed -> how far its calibrated scores are, for seeds that are done.
+        later: what is typed for a later command about them, beside run=...
     """
 
     data: str
@@ -42,6 +47,24 @@ class PlannedCell:
     runs: Mapping[int, Path] = field(default_factory=dict)
     missing: tuple[int, ...] = ()
     reason: str = ""
+    method: str = ""
+    states: Mapping[int, PosthocState] = field(default_factory=dict)
+    later: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> tuple[int, ...]:
+        """Seeds whose scores are there."""
+        trained = (seed for seed in self.runs if seed not in self.missing)
+        return tuple(seed for seed in trained if not self.method or self.states[seed].done)
+
+    @property
+    def uncalibrated(self) -> tuple[int, ...]:
+        """Seeds that are trained, whose calibrated scores are not there and may be made."""
+        return tuple(seed for seed, state in self.states.items() if not state.done and not state.final)
+
+    def find_posthoc(self, seed: int) -> Posthoc | None:
+        """The calibration of a run, None without a method."""
+        return Posthoc(run=self.runs[seed], method=self.method) if self.method else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +116,7 @@ def plan_table(
         extra: settings that every run gets.
 
     Raises:
-        ConfigError: no such table, profile or data set.
+        ConfigError: no such table, profile or data set; the table calibrates what it does not have.
         RunError: a run directory belongs to another configuration.
     """
     table, settings = read_named(TABLES, name), read_named(PROFILES, profile)
@@ -102,67 +125,26 @@ def plan_table(
     if unknown:
         known = _list_all_data()
         raise ConfigError(f"data: must be some of {', '.join(known)}, got {unknown[0]!r}.{suggest(unknown[0], known)}")
+    posthoc = _read_posthoc(name, table)
     cells = {}
     for one in sets:
         for row, own in table["rows"].items():
-            words = build_words(one, [*table["words"], *own], settings, extra)
-            reason = "" if not data or one in data else "not asked for"
-            cells[one, row] = _plan_cell(one, row, words, settings, seeds=seeds or settings["seeds"], reason=reason)
+            cell = PlannedCell(
+                data=one,
+                row=row,
+                words=build_words(one, [*table["words"], *own], settings, extra),
+                reason="" if not data or one in data else "not asked for",
+                method=posthoc.get(row, ""),
+            )
+            cells[one, row] = _plan_cell(cell, settings, seeds=seeds or settings["seeds"])
     return TablePlan(name=name, profile=profile, table=table, settings=settings, cells=cells)
 
 
-def build_words(data: str, own: Sequence[str], settings: Mapping[str, Any], extra: Sequence[str]) -> tuple[str, ...]:
-    """What is typed for one cell; of a setting that is given several times the last counts.
-
-    The order is: the profile's, the data set's, the network's, what was chosen for the loss, the row's own, `extra`.
-    """
-    choices = dict(word.split("=", 1) for word in own if word.startswith(("model=", "loss=")))
-    model, loss = choices.get("model", "unet"), choices.get("loss", "ce")
-    words = [f"data={data}", *_place(data, settings), *settings["words"], *settings["data"].get(data, [])]
-    words += [*settings["model"].get(model, []), *settings["chosen"].get(f"{data}/{loss}", []), *own, *extra]
-    weights = os.environ.get("MLSEG_WEIGHTS", "data/weights")
-    last = {word.partition("=")[0]: word.replace("{weights}", weights) for word in words}
-    # Choices first, then what is set within them.
-    return tuple(last[key] for key in sorted(last, key=lambda key: "." in key))
-
-
-def compose_words(words: Sequence[str]) -> Composition:
-    """What `compose_config` gives, quicker for many cells: Hydra composes the choices, which cells share, once.
-
-    Args:
-        words: choices and values; where one is neither (an experiment, +key, ~key), Hydra composes all of them.
-    """
-    standard = compose_config(()).choices
-    parsed = [parse_word(word) for word in words]
-    chosen = {one.key_or_group: str(one.value()) for one in parsed if one.key_or_group in standard}
-    values = [one for one in parsed if one.key_or_group not in standard]
-    base = compose_choices({**standard, **chosen})
-    cfg = base.cfg.copy()
-    keys = flatten(base.tree)
-    plain = all(one.type == OverrideType.CHANGE and not one.is_sweep_override() for one in parsed)
-    if not plain or not all(one.key_or_group in keys for one in values):
-        return compose_config(words)
-    for one in values:
-        OmegaConf.update(cfg, one.key_or_group, one.value())
-    tree = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(tree, dict)
-    return replace(base, cfg=cfg, tree=tree)  # type: ignore[arg-type]
-
-
-def find_phantom(data: str, settings: Mapping[str, Any]) -> Path | None:
-    """Where the phantom lies that stands in for a data set; None if the profile has none."""
-    if data not in settings["phantoms"]:
-        return None
-    return Path(os.environ.get("MLSEG_DATA", "data/raw")) / PHANTOMS / data
-
-
-def _plan_cell(
-    data: str, row: str, words: tuple[str, ...], settings: Mapping[str, Any], *, seeds: Sequence[int], reason: str
-) -> PlannedCell:
-    job = compose_words(words)
+def _plan_cell(cell: PlannedCell, settings: Mapping[str, Any], *, seeds: Sequence[int]) -> PlannedCell:
+    job = compose_words(cell.words)
     model = job.choices["model"]
     if model in settings["without"]:
-        return PlannedCell(data=data, row=row, words=words, reason=str(settings["without"][model]))
+        return replace(cell, reason=str(settings["without"][model]))
     cfg = complete_config(job.cfg.copy())
     runs, missing = {}, []
     for seed in seeds:
@@ -172,14 +154,36 @@ def _plan_cell(
             _check_claim(runs[seed], claim(cfg))
         else:
             missing.append(seed)
+    cell = replace(cell, runs=runs, missing=tuple(missing))
+    if cell.method:
+        done = [seed for seed in runs if seed not in missing]
+        states = {seed: Posthoc(run=runs[seed], method=cell.method).find_state() for seed in done}
+        kept = [word for word in cell.words if word.partition("=")[0] in LATER_KEYS]
+        cell = replace(cell, states=states, later=(f"data.root={quote(str(cfg.data.root))}", *kept))
+    return replace(cell, reason=cell.reason or _find_obstacle(cell, cfg, settings))
+
+
+def _find_obstacle(cell: PlannedCell, cfg: DictConfig, settings: Mapping[str, Any]) -> str:
+    """Why what is missing cannot be made here; "" if it can, or nothing is."""
     weights = cfg.model.get("weights_path")
-    place = find_phantom(data, settings)
-    if missing and not reason:
-        if place is None and not Path(str(cfg.data.root)).expanduser().is_dir():
-            reason = f"no data at {cfg.data.root}"
-        elif weights is not None and not Path(str(weights)).expanduser().is_file():
-            reason = f"no weights at {weights}"
-    return PlannedCell(data=data, row=row, words=words, runs=runs, missing=tuple(missing), reason=reason)
+    without_data = find_phantom(cell.data, settings) is None and not Path(str(cfg.data.root)).expanduser().is_dir()
+    if (cell.missing or cell.uncalibrated) and without_data:
+        return f"no data at {cfg.data.root}"
+    if cell.missing and weights is not None and not Path(str(weights)).expanduser().is_file():
+        return f"no weights at {weights}"
+    return ""
+
+
+def _read_posthoc(name: str, table: Mapping[str, Any]) -> dict[str, str]:
+    """Row -> how its runs are calibrated after the training, of the rows that are."""
+    posthoc = dict(table.get("posthoc", {}))
+    for row, method in posthoc.items():
+        if row not in table["rows"] or method not in METHODS:
+            raise ConfigError(
+                f"{TABLES}/{name}.yaml: posthoc must map rows of the table to one of {', '.join(METHODS)}, got "
+                f"{row!r}: {method!r}. Correct the file."
+            )
+    return posthoc
 
 
 def _check_claim(run: Path, wanted: Mapping[str, Any]) -> None:
@@ -192,16 +196,6 @@ def _check_claim(run: Path, wanted: Mapping[str, Any]) -> None:
                 f"{run}: belongs to a run with another configuration: {key} ({there.get(key)} there, {value} in the "
                 "table). Move it away, or give output_root=... for new runs."
             )
-
-
-def _place(data: str, settings: Mapping[str, Any]) -> list[str]:
-    words = []
-    phantom = find_phantom(data, settings)
-    if phantom is not None:
-        words.append(f"data.root={phantom}")
-    if settings["outputs"]:
-        words.append(f"output_root={Path(os.environ.get('MLSEG_OUTPUTS', 'outputs')) / settings['outputs']}")
-    return words
 
 
 def _list_all_data() -> list[str]:

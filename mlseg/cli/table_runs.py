@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mlseg.checks import RunError
+from mlseg.checks import RunError, Stopped
 from mlseg.cli import phantom
-from mlseg.cli.errors import INTERRUPTED
+from mlseg.cli.errors import INTERRUPTED, REQUEUE
 from mlseg.cli.programs import find_beside_python
-from mlseg.cli.table_plan import PlannedCell, TablePlan, find_phantom
+from mlseg.cli.table_commands import Call
+from mlseg.cli.table_plan import PlannedCell, TablePlan
+from mlseg.cli.table_words import find_phantom
 from mlseg.records import read_json
 
 # Takes the words of a command line, returns the exit code.
@@ -43,10 +45,46 @@ def train_missing(plans: Sequence[TablePlan], *, train: Train | None = None) -> 
         print(f"mlseg-tables: sweep {number} of {len(wanted)}, {cell.data} {cell.row}:")
         print(f"  {shlex.join(['mlseg-train', *words])}", flush=True)
         code = (train or train_here)(words)
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
+        _end_if_stopped(code)
         failed += code != 0
     return failed
+
+
+def calibrate_missing(plans: Sequence[TablePlan], *, call: Call | None = None) -> int:
+    """Calibrate and judge the trained runs of all rows that want it, where that is not done.
+
+    A run that several tables share is calibrated once. One that fails does not stop the others.
+
+    Args:
+        plans: the tables, as they are after the training.
+        call: runs mlseg-calibrate and mlseg-evaluate; None does so in this process.
+
+    Returns:
+        The number of runs for which it failed; a calibrator that makes things worse and is refused is no failure.
+    """
+    wanted: dict[tuple[Path, str], tuple[PlannedCell, TablePlan, int]] = {}
+    for plan in plans:
+        for cell in plan.cells.values():
+            for seed in () if cell.reason else cell.uncalibrated:
+                wanted.setdefault((cell.runs[seed], cell.method), (cell, plan, seed))
+    failed = 0
+    for number, (cell, plan, seed) in enumerate(wanted.values(), start=1):
+        _write_phantom(cell.data, plan)
+        print(f"mlseg-tables: calibration {number} of {len(wanted)}, {cell.data} {cell.row}, seed {seed}:", flush=True)
+        posthoc = cell.find_posthoc(seed)
+        assert posthoc is not None  # what is uncalibrated has a method
+        code = posthoc.make(cell.later, call=call)
+        _end_if_stopped(code)
+        failed += code != 0
+    return failed
+
+
+def _end_if_stopped(code: int) -> None:
+    """What ends one command on the way is meant for all of them."""
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    if code == REQUEUE:
+        raise Stopped("SIGTERM")
 
 
 def build_command(cell: PlannedCell) -> list[str]:
@@ -89,16 +127,21 @@ def describe_missing(cell: PlannedCell) -> str:
         >>> describe_missing(PlannedCell(data="acdc", row="CE", words=(), missing=(2,), reason="no data at raw/acdc"))
         'no data at raw/acdc'
     """
-    if cell.reason or not cell.missing:
+    lacking = [seed for seed in cell.runs if seed not in cell.ready]
+    if cell.reason and (lacking or not cell.runs):
         return cell.reason
-    errors = []
-    for seed in cell.missing:
-        path = cell.runs[seed] / "status.json"
-        status = read_json(path) if path.is_file() else {}
-        state = status.get("state", "not trained")
-        error = str(status.get("error", "")).split(". ")[0]
-        errors.append(f"seed {seed} {state}{f': {error}' if error and state == 'failed' else ''}")
-    return "; ".join(errors)
+    reasons = {seed: _describe_training(cell.runs[seed]) for seed in lacking if seed in cell.missing}
+    reasons |= {seed: cell.states[seed].reason for seed in lacking if seed not in cell.missing}
+    if lacking == list(cell.runs) and len({*reasons.values()}) == 1 and not cell.missing:
+        return reasons[lacking[0]]  # the same of all
+    return "; ".join(f"seed {seed} {reasons[seed]}" for seed in lacking)
+
+
+def _describe_training(run: Path) -> str:
+    status = read_json(run / "status.json") if (run / "status.json").is_file() else {}
+    state = status.get("state", "not trained")
+    error = str(status.get("error", "")).split(". ")[0]
+    return f"{state}{f': {error}' if error and state == 'failed' else ''}"
 
 
 def _write_phantom(data: str, plan: TablePlan) -> None:

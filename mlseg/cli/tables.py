@@ -20,8 +20,8 @@ PROFILE = "paper"
 KEYS = ("profile", "data", "seeds", "train", "write", "tables", "figures")
 KINDS = ("tables", "figures")
 HELP = """\
-mlseg-tables trains the runs that the paper's tables lack and writes the tables, ours beside theirs. What is done is not
-done again; a stopped one goes on where it was.
+mlseg-tables trains the runs that the paper's tables lack, calibrates those that a table calibrates after the training,
+and writes the tables, ours beside theirs. What is done is not done again; a stopped one goes on where it was.
 
   mlseg-tables [TABLE ...] [profile=paper] [data=acdc,brats] [seeds=1,2,3] [setting=value ...]
 
@@ -29,14 +29,14 @@ done again; a stopped one goes on where it was.
   profile     {profiles}: how the runs are trained, see configs/profile
   data        data sets to train on (default: those of the table); cells of others show what is done already
   seeds       others than the profile's
-  train       false writes what is there and trains nothing
+  train       false writes what is there, trains and calibrates nothing
   write       tables, figures, or both (default)
   tables      folder of the tables (default: tables)
   figures     folder of the figures (default: figures)
   setting     every run gets it, e.g. data.split=random trainer.max_epochs=50
 
 Results: tables/<table>.md, .tex, .csv, <table>_differences.csv and <table>_ranks.csv; figures/*.pdf and .png.
-Exit status: 0, 1 if a training failed (its cells say why), 2 for a mistake in the command.
+Exit status: 0, 1 if a training or a calibration failed (its cells say why), 2 for a mistake in the command.
 """
 
 
@@ -125,13 +125,16 @@ def read_options(arguments: Sequence[str]) -> Options:
 
 def _run(options: Options, arguments: Sequence[str]) -> int:
     from mlseg.cli.table_plan import TABLES, list_names
-    from mlseg.cli.table_runs import train_missing
+    from mlseg.cli.table_runs import calibrate_missing, train_missing
 
     options = replace(options, names=options.names or tuple(list_names(TABLES)))
     plans, failed = _plan(options), 0
     if options.train:
         failed = train_missing(plans)
         plans = _plan(options) if any(cell.missing for plan in plans for cell in plan.cells.values()) else plans
+        if any(cell.uncalibrated and not cell.reason for plan in plans for cell in plan.cells.values()):
+            failed += calibrate_missing(plans)
+            plans = _plan(options)
     specs = [build_spec(plan, command=shlex.join([PROG, *arguments])) for plan in plans]
     for plan, spec in zip(plans, specs, strict=True):
         _write(spec, f"{plan.name}{plan.settings['suffix']}", options)
@@ -146,11 +149,21 @@ def _plan(options: Options) -> list[TablePlan]:
     with open_session(PROG):
         plans = [plan_table(name, options.profile, **given) for name in options.names]  # type: ignore[arg-type]
     for plan in plans:
-        runs = sum(len(cell.runs) for cell in plan.cells.values())
-        missing = sum(len(cell.missing) for cell in plan.cells.values())
-        waiting = sum(len(cell.missing) for cell in plan.cells.values() if not cell.reason)
-        print(f"{PROG}: {plan.name}: {runs} runs, {runs - missing} done, {waiting} to train", flush=True)
+        print(f"{PROG}: {plan.name}: {_count_runs(plan)}", flush=True)
     return plans
+
+
+def _count_runs(plan: TablePlan) -> str:
+    """How much there is and how much is to be done; rows may share runs."""
+    cells = plan.cells.values()
+    missing = {cell.runs[seed] for cell in cells for seed in cell.missing}
+    waiting = {cell.runs[seed] for cell in cells if not cell.reason for seed in cell.missing}
+    runs = {run for cell in cells for run in cell.runs.values()}
+    text = f"{len(runs)} runs, {len(runs - missing)} done, {len(waiting)} to train"
+    if any(cell.method for cell in cells):
+        open_ones = [len(cell.missing) + len(cell.uncalibrated) for cell in cells if cell.method and not cell.reason]
+        text += f", {sum(open_ones)} to calibrate"
+    return text
 
 
 def build_spec(plan: TablePlan, *, command: str) -> TableSpec:
@@ -165,7 +178,8 @@ def build_spec(plan: TablePlan, *, command: str) -> TableSpec:
 
     cells = {}
     for (data, row), cell in plan.cells.items():
-        runs = [read_run(path) for seed, path in cell.runs.items() if seed not in cell.missing]
+        places = {seed: cell.find_posthoc(seed) for seed in cell.ready}
+        runs = [read_run(cell.runs[seed], judged=own.scores if own else None) for seed, own in places.items()]
         name = f"{plan.name}, {data}, {row}"
         found = build_set(name, runs) if runs else None
         cells[data, row] = TableCell(runs=found, reason=describe_missing(cell), words=cell.words)
@@ -173,7 +187,7 @@ def build_spec(plan: TablePlan, *, command: str) -> TableSpec:
         name=plan.name,
         title=str(plan.table["title"]),
         profile=plan.profile,
-        about=str(plan.settings["about"]),
+        about=" ".join([str(plan.settings["about"]), *([str(plan.table["about"])] if "about" in plan.table else [])]),
         rows=tuple(plan.table["rows"]),
         data=tuple(dict.fromkeys(data for data, _ in plan.cells)),
         cells=cells,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlseg.report.figure_differences import DifferencePanel, build_differences, save_both
 from mlseg.report.paper_cells import PAIRED, Block, TableResult
+from mlseg.report.paper_hook import Hook, title_figure
+from mlseg.report.paper_image_figures import IMAGE_HOOKS
+from mlseg.report.paper_value_figures import VALUE_HOOKS
 from mlseg.report.paper_words import name_measure
 from mlseg.report.subject_values import Measure, subtract
-
-Hook = Callable[[TableResult, Path, str], list[Path]]
-"""Takes a table's numbers, the folder and the stem of the files' names; returns the files, none if there is nothing."""
 
 
 def draw_differences(result: TableResult, folder: Path, stem: str) -> list[Path]:
@@ -22,13 +22,12 @@ def draw_differences(result: TableResult, folder: Path, stem: str) -> list[Path]
         pairs = list(dict.fromkeys((a, b) for a, b, _ in block.pairs))
         if pairs and measures:
             panels = [_build_panel(block, pairs, measure) for measure in measures]
-            title = f"{result.spec.title}; {block.data}, profile {result.spec.profile}, evaluation=default"
-            figure = build_differences([f"{a} - {b}" for a, b in pairs], panels, title=title)
+            figure = build_differences([f"{a} - {b}" for a, b in pairs], panels, title=title_figure(result, [block]))
             paths += save_both(figure, folder / f"{stem}_{block.data}_differences")
     return paths
 
 
-HOOKS: list[Hook] = [draw_differences]
+HOOKS: list[Hook] = [draw_differences, *VALUE_HOOKS, *IMAGE_HOOKS]
 """A new figure of the tables is one more function here."""
 
 

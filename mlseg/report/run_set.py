@@ -25,7 +25,7 @@ class Run:
     """One finished run.
 
     Args:
-        path: its directory.
+        path: its directory; of scores from a later evaluation that one's folder.
         choices: group -> choice, e.g. {"loss": "mbls"}.
         settings: flat resolved configuration without the seed and without what changes no number.
         seed: of the training.
@@ -73,28 +73,36 @@ class RunSet:
         return collect_values([run.scores for run in self.runs], measure)
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, *, judged: Path | None = None) -> Run:
     """Read a finished run.
+
+    Args:
+        path: its directory.
+        judged: the folder of a later evaluation of its test part, whose scores count instead of the run's own, e.g.
+            with a calibrator; settings, seed and data are the run's all the same.
 
     Raises:
         RunError: scores.csv or run.json is missing or not readable.
     """
-    for name in (SCORES_NAME, RECORD_NAME):
-        if not (path / name).is_file():
-            raise RunError(f"{path}: must be a finished run with {name}, got none. Type the run's command again.")
+    place = path if judged is None else judged
+    for name, folder in ((SCORES_NAME, place), (RECORD_NAME, path)):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder}: must be a finished run with {name}, got none. Type the run's command again.")
     record = read_json(path / RECORD_NAME)
     missing = [key for key in ("choices", "config", "split") if not isinstance(record.get(key), dict)]
     if missing:
         raise RunError(f"{path / RECORD_NAME}: must hold {missing[0]}, got none. Evaluate the run again.")
     settings = dict(_flatten(record["config"]))
     seed = settings.pop("seed", None)
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise RunError(f"{path / RECORD_NAME}: seed must be a whole number, got {seed!r}. Evaluate the run again.")
     return Run(
-        path=path,
+        path=place,
         choices=record["choices"],
         settings={key: value for key, value in settings.items() if key not in INERT},
-        seed=int(seed) if seed is not None else 0,
+        seed=0 if seed is None else seed,
         data=record["split"],
-        scores=tuple(read_scores(path / SCORES_NAME)),
+        scores=tuple(read_scores(place / SCORES_NAME)),
     )
 
 
@@ -186,8 +194,8 @@ def name_sets(runs: Sequence[Run]) -> list[str]:
         for place, settings in zip(own, flat, strict=True):
             words = [f"{key.rpartition('.')[2]}={_shorten(settings.get(key, _ABSENT))}" for key in keys]
             names[place] = " ".join([*([name] if name else []), *words]) or runs[place].path.parent.name
-    # What only the data sets apart is told by its place.
-    return [name if names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True)]
+    # What only the data sets apart is told by its place, and so is one that nothing stands beside.
+    return [name if name and names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True)]
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,8 @@ Same network (configs/model/unet.yaml), loss, data, crop and batch. The authors'
 it: float32 in channels-first order, a volume opened and read whole for every slice, overlap computed in NumPy after
 every step and in the validation. Each way has a process of its own, and so have ours at other batch sizes. Printed are
 images/s of the epoch and of its training part, the share of time in each stage, the arithmetic against what a matrix
-product of this machine reaches, and peak memory. Ratios of one run count, seconds don't.
+product of this machine reaches, how busy the GPU was (nvidia-smi), and peak memory. Ratios of one run count, seconds
+don't.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gpu_load import GpuLoad
 from rich.console import Console
 from rich.table import Table
 from their_training import Clock, train_their_way
@@ -81,7 +83,8 @@ def prepare_words(arguments: argparse.Namespace, place: Path) -> list[str]:
     words = ["data=acdc", f"data.root={root}", f"data.cache_dir={place / 'cache'}"]
     words += [f"model={arguments.model}", f"loss={arguments.loss}", f"data.split={write_split(root, place, words)}"]
     if arguments.quick:
-        words += ["data.crop=[32,32]", "model.widths=[4,8]", "model.strides=[2]"]
+        words += ["data.crop=[32,32]"]
+        words += ["model.widths=[4,8]", "model.strides=[2]"] if arguments.model in ("unet", "attunet") else []
     return words
 
 
@@ -116,12 +119,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     settings = build(cfg.trainer)
     compute = choose_compute(settings)
     clock = Clock()
-    if arguments.way == "theirs":
-        compute = Compute(device=compute.device, amp="off", channels_last=False)
-        images = train_their_way(cfg, data, compute, clock)
-    else:
-        images = train_our_way(cfg, data, compute, clock)
+    with GpuLoad() as load:
+        if arguments.way == "theirs":
+            compute = Compute(device=compute.device, amp="off", channels_last=False)
+            images = train_their_way(cfg, data, compute, clock)
+        else:
+            images = train_our_way(cfg, data, compute, clock)
     record = {"way": arguments.way, "batch": arguments.batch, "images": images, "seconds": dict(clock.seconds)}
+    record["load"] = load.share
     return record | count_arithmetic(cfg, compute, arguments.batch) | {"peak": measure_peak(compute.device)}
 
 
@@ -197,6 +202,7 @@ def print_table(results: list[dict[str, Any]]) -> None:
         "rest",
         "validation",
         "of ceiling",
+        "GPU busy",
         "peak",
     )
     speeds = [r["images"] / r["seconds"]["all"] for r in results]
@@ -208,8 +214,9 @@ def print_table(results: list[dict[str, Any]]) -> None:
         shares = [f"{seconds['step'] / training:.1%}", f"{1 - seconds['step'] / training:.1%}"]
         shares.append(f"{seconds['validation'] / seconds['all']:.0%}")
         cells = [r["way"], str(r["batch"]), f"{speed:.2f}", f"{speed / speeds[0]:.2f}", f"{r['images'] / training:.2f}"]
-        table.add_row(*cells, *shares, f"{rate:.0%}", f"{r['peak'] / 1e9:.2f} GB")
-    console = Console(width=130)
+        busy = "-" if r["load"] is None else f"{r['load']:.0%}"
+        table.add_row(*cells, *shares, f"{rate:.0%}", busy, f"{r['peak'] / 1e9:.2f} GB")
+    console = Console(width=140)
     console.print(table)
     console.print("step and rest: shares of the training part, without validation; of ceiling: a step's arithmetic per")
     console.print(

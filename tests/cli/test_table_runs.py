@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
+from mlseg.checks import Stopped
 from mlseg.cli import train as train_module
-from mlseg.cli.table_plan import PlannedCell, TablePlan, find_phantom
-from mlseg.cli.table_runs import build_command, describe_missing, train_here, train_missing
+from mlseg.cli.table_plan import PlannedCell, TablePlan
+from mlseg.cli.table_posthoc import Posthoc, PosthocState
+from mlseg.cli.table_runs import build_command, calibrate_missing, describe_missing, train_here, train_missing
+from mlseg.cli.table_words import find_phantom
 from mlseg.records import write_json
 
 
@@ -43,9 +47,12 @@ def test_a_failure_is_counted_and_the_others_go_on():
     assert len(typed) == 2
 
 
-def test_an_interruption_ends_all_of_it():
-    with pytest.raises(KeyboardInterrupt):
-        train_missing([make_plan(make_cell("CE"), make_cell("LS"))], train=lambda words: 130)
+@pytest.mark.parametrize(("code", "stop"), [(130, KeyboardInterrupt), (85, Stopped)])
+def test_an_interruption_ends_all_of_it(code, stop):
+    typed = []
+    with pytest.raises(stop):
+        train_missing([make_plan(make_cell("CE"), make_cell("LS"))], train=lambda words: typed.append(words) or code)
+    assert len(typed) == 1
 
 
 def test_the_phantom_is_written_when_it_is_needed(tmp_path, monkeypatch, capsys):
@@ -81,3 +88,69 @@ def test_why_a_seed_is_missing(tmp_path):
     cell = make_cell(missing=(1, 2), runs={1: tmp_path, 2: tmp_path / "none"})
     assert describe_missing(cell) == "seed 1 failed: Trainer: loss is nan; seed 2 not trained"
     assert describe_missing(make_cell(missing=())) == ""
+
+
+OPEN, DONE = PosthocState(done=False, reason="not calibrated yet"), PosthocState(done=True)
+REFUSED = PosthocState(done=False, reason="calibration refused: NLL", final=True)
+
+
+def make_calibrated(row="CE+TS", *, states, missing=(), reason="", tmp_path=None):
+    return PlannedCell(
+        data="acdc",
+        row=row,
+        words=("data=acdc", "loss=ce"),
+        runs={seed: (tmp_path or Path()) / f"seed{seed}" for seed in (*states, *missing)},
+        missing=missing,
+        reason=reason,
+        method="temperature",
+        states=states,
+        later=("data.root=d",),
+    )
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Which calibrations were made, and with which words; `codes` says how they end."""
+    made, codes = [], {}
+
+    def make(self, words, *, call):
+        made.append((self.run.name, tuple(words)))
+        return codes.get(self.run.name, 0)
+
+    monkeypatch.setattr(Posthoc, "make", make)
+    return made, codes
+
+
+def test_only_what_is_open_is_calibrated_and_only_once(made, capsys):
+    cells = [
+        make_calibrated(states={1: OPEN, 2: DONE, 3: REFUSED, 4: OPEN}),
+        make_calibrated("away", states={5: OPEN}, reason="no data"),
+        make_cell("CE", runs={1: Path("seed1")}, missing=()),
+    ]
+    assert calibrate_missing([make_plan(*cells), make_plan(*cells)]) == 0
+    assert made[0] == [("seed1", ("data.root=d",)), ("seed4", ("data.root=d",))]
+    assert "calibration 2 of 2, acdc CE+TS, seed 4:" in capsys.readouterr().out
+
+
+def test_a_failed_calibration_is_counted_and_a_stop_ends_all(made):
+    plan = make_plan(make_calibrated(states={1: OPEN, 2: OPEN}))
+    made[1]["seed1"] = 1
+    assert calibrate_missing([plan]) == 1
+    assert len(made[0]) == 2
+    for code, stop in ((130, KeyboardInterrupt), (85, Stopped)):
+        made[0].clear()
+        made[1]["seed1"] = code
+        with pytest.raises(stop):
+            calibrate_missing([plan])
+        assert len(made[0]) == 1
+
+
+def test_why_a_calibrated_seed_is_missing(tmp_path):
+    none = PosthocState(done=False, reason="no validation subject to fit to", final=True)
+    assert describe_missing(make_calibrated(states={1: none, 2: none})) == "no validation subject to fit to"
+    cell = make_calibrated(states={1: DONE, 2: REFUSED}, missing=(3,), tmp_path=tmp_path)
+    assert describe_missing(cell) == "seed 2 calibration refused: NLL; seed 3 not trained"
+    assert describe_missing(make_calibrated(states={1: DONE, 2: DONE})) == ""
+    # What is there is not missing, whatever was asked for.
+    assert describe_missing(make_calibrated(states={1: DONE}, reason="not asked for")) == ""
+    assert describe_missing(make_calibrated(states={1: OPEN}, reason="not asked for")) == "not asked for"

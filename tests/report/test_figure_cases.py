@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mlseg.checks import RunError
-from mlseg.functional.views_file import CaseView
-from mlseg.report.figure_cases import CLASS_COLOURS, CaseRow, build_cases, find_window
+from mlseg.report.case_panels import CLASS_COLOURS
+from mlseg.report.figure_cases import CaseRow, build_cases
 from mlseg.report.figure_style import VERMILION, save_figure
 
 LABELS = ("background", "RV")
@@ -67,18 +67,6 @@ def test_pixels_keep_their_shape_in_millimetres(make_view):
     assert high - low == pytest.approx(bottom - top)
     box = first.get_window_extent()
     assert box.width == pytest.approx(box.height)
-
-
-def test_the_window_holds_both_structures_and_stays_in_the_slice():
-    target, prediction = np.zeros((200, 300), np.uint8), np.zeros((200, 300), np.uint8)
-    target[0:10, 100:120], prediction[40:50, 110:130] = 1, 2
-    planes = {"target": target, "prediction": prediction, "image": None, "confidence": None}
-    view = CaseView(case_id="a", slice_index=0, spacing_mm=(1.0, 2.0), **planes)
-    left, top, side = find_window(view)
-    # Rows 0 to 50 mm and columns 200 to 260 mm, each with 12 mm around and not above the slice.
-    assert (left, top, side) == (188.0, 0.0, 84.0)
-    empty = replace(view, target=np.zeros_like(target), prediction=np.zeros_like(target))
-    assert find_window(empty) == (0.0, -200.0, 600.0)
 
 
 def test_panels_show_classes_and_wrong_voxels(make_view):

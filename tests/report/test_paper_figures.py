@@ -14,7 +14,7 @@ def test_a_figure_for_each_data_set_with_pairs(make_spec, tmp_path):
     kinds = {"acdc": {"CE": {}, "MbLS": {"shift": 0.1}}, "brats": {"CE": {}, "MbLS": None}}
     result = analyse(make_spec(kinds, pairs=(("MbLS", "CE"),)))
     assert draw_differences in HOOKS
-    paths = draw_figures(tmp_path / "figures", "main", result)
+    paths = draw_figures(tmp_path / "figures", "main", result, hooks=[draw_differences])
     assert [path.name for path in paths] == ["main_acdc_differences.png", "main_acdc_differences.pdf"]
     assert all(path.stat().st_size > 1000 for path in paths)
 

@@ -64,6 +64,30 @@ def test_an_unfinished_run_is_named(tmp_path, write_run):
         read_run(path)
 
 
+def test_scores_of_a_later_evaluation_count_instead_of_the_runs_own(tmp_path, write_run):
+    path = write_run(tmp_path / "run", seed=2, split={"name": "own"})
+    judged = write_run(tmp_path / "run" / "evaluations" / "x", shift=0.1, seed=9, loss="other", split={"name": "else"})
+    found, own = read_run(path, judged=judged), read_run(path)
+    assert found.path == judged
+    assert (found.seed, found.choices, found.settings, found.data) == (2, own.choices, own.settings, own.data)
+    assert found.scores == read_run(judged).scores != own.scores
+    (judged / "scores.csv").unlink()
+    with pytest.raises(RunError, match=r"evaluations/x: must be a finished run with scores\.csv"):
+        read_run(path, judged=judged)
+
+
+@pytest.mark.parametrize(
+    ("seed", "said"), [("one", "'one'"), (1.5, "1.5"), (True, "True"), ([1], r"\[1\]"), ("1", "'1'")]
+)
+def test_a_seed_is_a_whole_number(tmp_path, write_run, seed, said):
+    path = write_run(tmp_path / "a")
+    record = read_json(path / "run.json")
+    record["config"]["seed"] = seed
+    write_json(path / "run.json", record)
+    with pytest.raises(RunError, match=rf"run\.json: seed must be a whole number, got {said}\. Evaluate"):
+        read_run(path)
+
+
 def test_groups_are_named_by_what_sets_them_apart(tmp_path, write_run):
     kinds = [("ce", {}), ("mbls", {"loss.margin": 5}), ("mbls", {"loss.margin": 8})]
     runs = [
