@@ -137,7 +137,8 @@ def build_loader(
     if data.dims == 3:
         share = data.foreground_share
         return PatchLoader(cases, patches_per_case=data.patches_per_case, foreground_share=share, **common)
-    return SliceLoader(cases, skip_blank=data.skip_blank, **common)
+    # Runs from before the setting have none.
+    return SliceLoader(cases, skip_blank=data.skip_blank, jitter=data.get("crop_jitter", 0), **common)
 
 
 def settle_checkpoint_score(cfg: DictConfig, cases: int) -> DictConfig:

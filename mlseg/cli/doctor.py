@@ -181,7 +181,8 @@ def _summarise(
     from mlseg.data.inspection_summary import summarise_cases, summarise_needs
 
     root, cache_dir = Path(data.root).expanduser(), Path(data.cache_dir)
-    needs = summarise_needs(facts, split, crop=tuple(data.crop), channels=len(source.channels), cache_dir=cache_dir)
+    kept = tuple(size + 2 * data.get("crop_jitter", 0) for size in data.crop)
+    needs = summarise_needs(facts, split, crop=kept, channels=len(source.channels), cache_dir=cache_dir)
     return {**summarise_cases(files, facts, source, root=root, split=split), "needs": needs}
 
 

@@ -41,6 +41,7 @@ RULES: dict[str, Rule] = {
     "data.batch_size": COUNT,
     "data.num_classes": Range(low=2, integer=True),
     "data.in_channels": COUNT,
+    "data.crop_jitter": Range(low=0, integer=True),
     "data.dims": Range(low=2, high=3, integer=True),
     "data.residency": OneOf(("auto", "device", "memory", "disk")),
     "data.skip_blank": OneOf((False, True)),
@@ -173,6 +174,10 @@ def _find_data_problems(tree: dict[str, Any]) -> Iterator[str]:
         count = {2: "two", 3: "three"}[dims]
         rule = f"{count} whole numbers of at least 1"
         yield state("data.crop", rule, data.get("crop"), f"Give e.g. data.crop=[{','.join(['192'] * dims)}].")
+    if dims == 3 and data.get("crop_jitter"):
+        yield state(
+            "data.crop_jitter", "0 with data.dims=3, whose patches lie anywhere", data["crop_jitter"], "Set it to 0."
+        )
     if data.get("spacing_mm") is not None and not _is_list_of(data["spacing_mm"], 2, POSITIVE):
         rule = "null or two numbers above 0"
         yield state("data.spacing_mm", rule, data["spacing_mm"], "Give e.g. data.spacing_mm=[1.4,1.4].")

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlseg.checks import COUNT, ConfigError, check_range
+from mlseg.checks import COUNT, ConfigError, Range, check_range
 from mlseg.data.augment import Augment, NoAugmentation, SampleKey
 from mlseg.data.case_folder import check_uncut
 from mlseg.data.framing import check_size, crop_or_pad
 from mlseg.data.residency import choose_residency
 from mlseg.data.sharing import Share
+from mlseg.data.windows import Windows
 from mlseg.types import CaseSet, PreparedCase, SegBatch
 
 # Cases whose memory maps stay open at a time, two or three files each; systems allow a process 1024 or more.
@@ -25,11 +26,12 @@ OPEN_CASES = 128
 
 
 class SliceLoader:
-    """Centre-cropped slices (N,C,h,w) of all cases of a set, without worker processes.
+    """Cropped slices (N,C,h,w) of all cases of a set, without worker processes.
 
     Args:
         cases: the training cases; slices without foreground are used too.
-        crop: (h,w) in pixels.
+        crop: (h,w) in pixels, centred.
+        jitter: largest random distance of the crop from the centre, in pixels.
         batch_size: slices per batch; the last batch may be smaller.
         seed: of the order of the slices.
         device: where batches are handed out.
@@ -60,24 +62,27 @@ class SliceLoader:
         augment: Augment | None = None,
         skip_blank: bool = False,
         share: Share | None = None,
+        jitter: int = 0,
     ) -> None:
         self.crop = check_size("SliceLoader", "crop", crop)
+        check_range("SliceLoader", "jitter", jitter, Range(low=0, integer=True))
         check_range("SliceLoader", "batch_size", batch_size, COUNT)
         self.batch_size, self.seed, self.shuffle, self.drop_last = batch_size, seed, shuffle, drop_last
         self.share = share or Share()
         self.device = torch.device(device)
         # One case at a time: a memory map holds a file open, and there may be more cases than files may be.
-        facts = [(case.case_id, _list_slices(case, skip_blank), case.image.shape[1]) for case in cases]
+        facts = [(case.case_id, _list_slices(case, skip_blank), case.image.shape) for case in cases]
         self._case_ids = [case_id for case_id, indices, _ in facts for _ in indices]
         self._slice_indices = [index for _, indices, _ in facts for index in indices]
+        self._windows = Windows(self.crop, jitter, [shape[-2:] for _, indices, shape in facts for _ in indices])
         if not self._case_ids:
             raise ConfigError("SliceLoader: cases must hold at least one slice, got none. Check data.split.")
-        channels = facts[0][2]
+        channels, frame = facts[0][2][1], self._windows.frame
         self.augment = augment or NoAugmentation()
-        needed = len(self._case_ids) * math.prod(self.crop) * (4 * channels + 1)
+        needed = len(self._case_ids) * math.prod(frame) * (4 * channels + 1)
         self.residency, self.residency_reason = choose_residency(residency, needed, self.device)
         places = [(number, index) for number, (_, indices, _) in enumerate(facts) for index in indices]
-        maps = _DiskSlices(cases, self.crop, places=places, channels=channels)
+        maps = _DiskSlices(cases, frame, places=places, channels=channels)
         self._slices: _Slices = maps if self.residency == "disk" else self._load(maps)
 
     @property
@@ -105,7 +110,8 @@ class SliceLoader:
         chunks = [torch.tensor(indices) for indices, _ in shares]
         batches = self._slices.batches(chunks, self.device) if chunks else ()
         for (indices, weight), (image, target) in zip(shares, batches, strict=True):
-            image, target = self.augment(image, target, [SampleKey(self.seed, epoch, index) for index in indices])
+            keys = [SampleKey(self.seed, epoch, index) for index in indices]
+            image, target = self.augment(*self._windows.cut(image, target, keys), keys)
             yield SegBatch(
                 image=image,
                 target=target.long(),

@@ -59,6 +59,8 @@ CASES = {
     "data.clip_percentiles=[99,1]": f"{RISING}, got [99,1].",
     "data.clip_percentiles=[0,101]": f"{RISING}, got [0,101].",
     "data.clip_percentiles=[50,50]": f"{RISING}, got [50,50].",
+    "data.crop_jitter=-1": "data.crop_jitter: must be a whole number of at least 0, got -1.",
+    "data.crop_jitter=[3,3]": "data.crop_jitter: must be a whole number of at least 0, got [3,3].",
     "data.spacing_mm=[1.4,0]": "data.spacing_mm: must be null or two numbers above 0, got [1.4,0].",
     "data.spacing_mm=1.4": "data.spacing_mm: must be null or two numbers above 0, got 1.4.",
     "data.split=acdcc": "data.split: must be acdc, ",
@@ -101,9 +103,17 @@ def test_each_mistake_is_one_problem(problems, word, expected):
     assert "\n" not in problem
 
 
+def test_patches_have_no_jitter(problems):
+    words = ["data.dims=3", "data.crop=[8,32,32]", "model.norm=instance", "model.strides=[2,2,2,2]"]
+    assert problems(*words) == []
+    expected = "data.crop_jitter: must be 0 with data.dims=3, whose patches lie anywhere, got 5. Set it to 0."
+    assert problems(*words, "data.crop_jitter=5") == [expected]
+
+
 @pytest.mark.parametrize(
     "words",
     [
+        ["data.crop_jitter=32"],
         ["data.spacing_mm=[1.4,1.4]", "data.clip_percentiles=[0,100]", "data.split=random"],
         ["trainer.device=cuda:1", "trainer.amp=fp16", "trainer.channels_last=true", "trainer.progress=false"],
         ["loss=mbls", "loss.margin=0", "optimizer.weight_decay=1", "scheduler=cosine", "data.workers=2"],

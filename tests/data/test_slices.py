@@ -206,3 +206,31 @@ def test_augmentation_follows_the_slice_and_not_its_batch(cases: PreparedSet, re
         torch.testing.assert_close(image, found[7][pair], atol=1e-5, rtol=1e-5)
     plain = next(load(cases).epoch(4))
     assert not torch.allclose(plain["image"], next(load(cases, augment=augment).epoch(4))["image"])
+
+
+@pytest.mark.parametrize("residency", ["device", "memory", "disk"])
+def test_a_jittered_crop_is_a_window_of_its_slice(cases: PreparedSet, residency: str) -> None:
+    by_id = {case.case_id: case for case in cases}
+    loader = load(cases, residency=residency, jitter=5, augment=Augmentation(noise=0.0))
+    centred = 0
+    for batch in loader.epoch(1):
+        assert batch["image"].shape[1:] == (1, *CROP)
+        for image, target, case_id, index in zip(
+            batch["image"].cpu(), batch["target"].cpu(), batch["case_id"], batch["slice_index"], strict=True
+        ):
+            case = by_id[case_id]
+            room = case.image.shape[-2] - CROP[0]
+            places = range(max(0, room // 2 - 5), min(room, room // 2 + 5) + 1)
+            windows = {y: crop_or_pad(np.asarray(case.image[index])[:, y : y + CROP[0]], CROP) for y in places}
+            found = [y for y, window in windows.items() if np.array_equal(window, image.numpy())]
+            assert len(found) == 1
+            rows = slice(found[0], found[0] + CROP[0])
+            assert np.array_equal(crop_or_pad(np.asarray(case.target[index])[rows], CROP), target.numpy())
+            centred += found[0] == room // 2
+    assert centred < loader.num_samples / 2
+    assert_same(list(loader.epoch(1)), list(load(cases, jitter=5).epoch(1)))
+
+
+def test_a_jitter_below_nothing_is_refused(cases: PreparedSet) -> None:
+    with pytest.raises(ConfigError, match="jitter"):
+        load(cases, jitter=-1)
