@@ -35,6 +35,7 @@ def test_the_wheel_holds_configs_and_splits_and_no_tests(site: Path) -> None:
     assert (site / "mlseg" / "configs" / "train.yaml").exists()
     assert (site / "mlseg" / "splits" / "acdc.json").exists()
     assert (site / "mlseg" / "data" / "acdc.py").exists()
+    assert (site / "mlseg" / "report" / "page" / "page.html").exists()
     assert not (site / "tests").exists()
     entry_points = next(site.glob("mlseg-*.dist-info")) / "entry_points.txt"
     assert "mlseg-train = mlseg.cli.train:main" in entry_points.read_text()
