@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from mlseg.checks import MlsegError
+from mlseg.checks import MlsegError, RunError
 from mlseg.cli.done_runs import DoneRuns
 from mlseg.records import read_json, read_scores
 from mlseg.run_state import read_state
@@ -148,6 +148,8 @@ def _read_results(folder: Path) -> dict[str, str]:
     from mlseg.report.tables import build_lines, format_mean
 
     record = read_json(folder / "run.json")
+    if not record.get("protocols"):
+        raise RunError(f"{folder / 'run.json'}: must hold protocols, got none. Restore it, or remove it and go on.")
     protocol = record["protocols"][0]
     wanted = [s for s in read_scores(folder / "scores.csv") if s.evaluation == protocol and s.metric in ("dice", "ece")]
     lines = build_lines(summarise(wanted), protocol, metrics=("dice", "ece"))

@@ -121,12 +121,13 @@ def test_what_is_done_for_another_configuration_is_not_started(make, done):
     assert (row.state, row.epochs, row.dice) == ("not started", "-", "-")
 
 
-def test_results_that_cannot_be_read_are_told(make):
+@pytest.mark.parametrize(("text", "message"), [("{", "must be a JSON file"), ("{}", "must hold protocols, got none")])
+def test_results_that_cannot_be_read_are_told(make, text, message):
     run = make(status=FINISHED, result=(0, ""), scores=[])
-    (run.folder / "run.json").write_text("{")
+    (run.folder / "run.json").write_text(text)
     row = describe_run(run, DoneRuns())
     assert (row.state, row.dice) == ("done", "-")
-    assert "run.json: must be a JSON file" in row.error
+    assert f"run.json: {message}" in row.error
 
 
 def test_a_status_that_cannot_be_read_is_none(make):
