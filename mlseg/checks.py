@@ -219,5 +219,6 @@ RANGES: dict[str, dict[str, Rule]] = {
     "torch.optim.Adam": {"lr": POSITIVE, "weight_decay": NON_NEGATIVE},
     "torch.optim.AdamW": {"lr": POSITIVE, "weight_decay": NON_NEGATIVE},
     "torch.optim.SGD": {"lr": POSITIVE, "weight_decay": NON_NEGATIVE, "momentum": NON_NEGATIVE},
+    "torch.optim.lr_scheduler.OneCycleLR": {"max_lr": POSITIVE, "total_steps": COUNT, "pct_start": FRACTION},
     "torch.optim.lr_scheduler.StepLR": {"step_size": COUNT, "gamma": POSITIVE},
 }

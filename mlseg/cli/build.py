@@ -158,7 +158,7 @@ def build_optimizer(cfg: DictConfig, parameters: Any) -> tuple[Any, Any]:
     try:
         optimizer = make_optimizer(parameters)
         return optimizer, make_scheduler(optimizer)
-    except (TypeError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise ConfigError(f"optimizer or scheduler: cannot be built ({error}). Check their settings.") from error
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mlseg.cli.complete import FILLED
 from mlseg.cli.compose import Composition, compose_choices, flatten
-from mlseg.run_identity import INERT_KEYS
+from mlseg.run_identity import INERT_KEYS, select_telling
 
 OWN_PART = ("data", "model", "loss")
 # Data choices that are a layout rather than a data set.
@@ -47,7 +47,8 @@ def run_directory(cfg: DictConfig, choices: Mapping[str, str]) -> Path:
 
 def claim(cfg: DictConfig) -> dict[str, Any]:
     """The flat resolved configuration of everything that changes the result; what a run directory is claimed by."""
-    return {key: value for key, value in sorted(_resolve(cfg).items()) if key not in INERT_KEYS}
+    settings = select_telling(_resolve(cfg))
+    return {key: value for key, value in sorted(settings.items()) if key not in INERT_KEYS}
 
 
 def describe_difference(cfg: DictConfig, choices: Mapping[str, str]) -> str:

@@ -223,6 +223,12 @@ def _find_run_problems(tree: dict[str, Any]) -> Iterator[str]:
         yield state("trainer.device", "auto, cpu, cuda or cuda:<number>", device)
     elif amp == "fp16" and device == "cpu":
         yield state("trainer.amp", f"auto, bf16 or off on trainer.device={device}", amp, "fp16 needs a CUDA GPU.")
+    scheduler = tree["scheduler"]
+    steps, climb = scheduler.get("total_steps"), scheduler.get("pct_start")
+    # torch divides by the epochs of the climb less one.
+    if isinstance(steps, int) and isinstance(climb, int | float) and 0 < climb < 1 and steps * climb <= 1:
+        rule, remedy = f"above 1 / scheduler.pct_start ({1 / climb:g})", "Train longer, or take scheduler=constant."
+        yield state("scheduler.total_steps", rule, steps, remedy)
     for key in ("channels_last", "progress"):
         if trainer.get(key) != "auto" and not isinstance(trainer.get(key), bool):
             yield state(f"trainer.{key}", "true, false or auto", trainer.get(key))

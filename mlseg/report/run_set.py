@@ -12,7 +12,7 @@ from typing import Any
 from mlseg.checks import RunError
 from mlseg.records import Score, read_json, read_scores
 from mlseg.report.subject_values import Measure, SubjectValues, collect_values
-from mlseg.run_identity import INERT_KEYS
+from mlseg.run_identity import INERT_KEYS, select_telling
 
 SCORES_NAME, RECORD_NAME = "scores.csv", "run.json"
 # Settings that change no number of the report. A longer run is another one here.
@@ -27,7 +27,8 @@ class Run:
     Args:
         path: its directory; of scores from a later evaluation that one's folder.
         choices: group -> choice, e.g. {"loss": "mbls"}.
-        settings: flat resolved configuration without the seed and without what changes no number.
+        settings: flat resolved configuration without the seed and without what changes no number; of a later evaluation
+            also what was judged, where that is not the run as it was trained.
         seed: of the training.
         data: the split's name, fingerprint and parts.
         scores: the rows of scores.csv.
@@ -99,7 +100,8 @@ def read_run(path: Path, *, judged: Path | None = None) -> Run:
     return Run(
         path=place,
         choices=record["choices"],
-        settings={key: value for key, value in settings.items() if key not in INERT},
+        settings={key: value for key, value in select_telling(settings).items() if key not in INERT}
+        | _list_judged(record),
         seed=0 if seed is None else seed,
         data=record["split"],
         scores=tuple(read_scores(place / SCORES_NAME)),
@@ -206,6 +208,28 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
         else:
             # 10 and 10.0 are the same margin.
             yield name, int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _list_judged(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a later evaluation judged instead of best.pt alone; {} for that, so that it is like the run's own scores.
+
+    Of a calibrator its method tells: each seed has a calibrator of its own, with other parameters.
+
+    Example:
+        >>> _list_judged({"kind": "evaluation", "calibrator": {"method": "vector"}, "checkpoint": {"which": "last"}})
+        {'judged.calibrator': 'vector', 'judged.checkpoint': 'last'}
+        >>> _list_judged({"kind": "evaluation", "calibrator": None, "checkpoint": {"which": "best"}})
+        {}
+    """
+    if record.get("kind") != "evaluation":
+        return {}
+    method = (record.get("calibrator") or {}).get("method")
+    checkpoint = record.get("checkpoint") or {}
+    which = checkpoint.get("which", "best")
+    # A path as it was typed depends on where; its file does not.
+    file = which if which in ("best", "last") else checkpoint.get("file", which)
+    found = {"judged.calibrator": method, "judged.checkpoint": file if file != "best" else None}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _shorten(value: Any) -> str:

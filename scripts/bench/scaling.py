@@ -63,7 +63,7 @@ def main() -> None:
 
 def show_cases(counts: Sequence[int]) -> None:
     table = Table("cases", "prepare", "train an epoch", "judge", "report", "peak memory", "cache", "run directory")
-    for count in counts:
+    for count in sorted(counts):
         with tempfile.TemporaryDirectory() as folder:
             table.add_row(str(count), *train(Path(folder), count))
     CONSOLE.print(table)
@@ -87,7 +87,7 @@ def train(place: Path, cases: int) -> list[str]:
     judged = record["evaluated"]["seconds"]
     epoch = moments["epoch"] - moments["split"]
     parts = [moments["split"] - start, epoch, judged, end - moments["epoch"] - judged]
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2  # of the largest so far: counts only rise
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9  # of the largest so far: counts rise
     return [*(f"{part:.1f} s" for part in parts), f"{peak:.2f} GB", *(weigh(place / name) for name in ("cache", "run"))]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from mlseg.cli.compose import compose_config, find_config_dir, flatten, read_yaml
 from mlseg.cli.naming import INERT_KEYS, MAX_LENGTH, claim, find_collisions, run_directory
+from mlseg.run_identity import LATER_KEYS
 
 
 def cases():
@@ -101,6 +103,14 @@ def test_what_changes_no_result_changes_neither_name_nor_claim(compose, key):
     plain, other = compose(), compose(f"{key}={value}")
     assert run_directory(plain.cfg, plain.choices) == run_directory(other.cfg, other.choices)
     assert claim(plain.cfg) == claim(other.cfg)
+
+
+def test_a_later_setting_is_claimed_only_where_it_changes_something(compose):
+    """A run from before data.crop_jitter is the same as one of today without jitter."""
+    assert "data.crop_jitter" not in claim(compose().cfg)
+    assert claim(compose("data.crop_jitter=8").cfg)["data.crop_jitter"] == 8
+    tree = compose().cfg.copy()
+    assert all(OmegaConf.select(tree, key) == value for key, value in LATER_KEYS.items())
 
 
 def test_where_the_data_and_the_runs_lie_changes_no_claim(compose, monkeypatch):

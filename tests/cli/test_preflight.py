@@ -103,6 +103,14 @@ def test_each_mistake_is_one_problem(problems, word, expected):
     assert "\n" not in problem
 
 
+def test_a_cycle_needs_epochs(problems):
+    assert problems("scheduler=one_cycle", "trainer.max_epochs=5") == []
+    expected = "scheduler.total_steps: must be above 1 / scheduler.pct_start (4), got 4. Train longer, or take"
+    for epochs in (1, 4):
+        (problem,) = problems("scheduler=one_cycle", f"trainer.max_epochs={epochs}")
+        assert problem.startswith(expected.replace("got 4", f"got {epochs}"))
+
+
 def test_patches_have_no_jitter(problems):
     words = ["data.dims=3", "data.crop=[8,32,32]", "model.norm=instance", "model.strides=[2,2,2,2]"]
     assert problems(*words) == []
