@@ -21,6 +21,7 @@ from mlseg.records import read_json, write_text
 if TYPE_CHECKING:
     from mlseg.report.run_set import Run
     from mlseg.report.subject_values import Measure
+    from mlseg.report.trends import TrendPoint
 
 FOLDER, STEM = "sweeps", "trend"
 SUFFIXES = (".png", ".pdf", ".csv")
@@ -43,11 +44,11 @@ class Swept:
     values: tuple[float, ...]
     runs: tuple[SweepRun, ...]
 
-    def list_done(self) -> list[tuple[float, Path]]:
-        """(value, directory) of each run that is done."""
+    def list_done(self) -> list[tuple[float, SweepRun]]:
+        """(value, run) of each run that is done."""
         pairs = zip(self.values, self.runs, strict=True)
-        done = [(value, run.folder) for value, run in pairs if run.result is not None and run.result.code == 0]
-        return [(value, folder) for value, folder in done if _is_there(folder / "scores.csv", folder / "run.json")]
+        done = [(value, run) for value, run in pairs if run.result is not None and run.result.code == 0]
+        return [pair for pair in done if _is_there(pair[1].folder / "scores.csv", pair[1].folder / "run.json")]
 
 
 def tell_figure(runs: Sequence[SweepRun], words: Sequence[Sequence[str]], *, prog: str) -> None:
@@ -82,27 +83,48 @@ def find_swept(runs: Sequence[SweepRun], words: Sequence[Sequence[str]]) -> Swep
 def draw_figure(swept: Swept) -> Path | None:
     """Write trend.png, .pdf and .csv from the runs that are done; files that are up to date are left alone.
 
+    All points are of the seeds that every value has: the change from one value to another is of the same seeds.
+
     Returns:
-        The files' path without their suffixes; None if fewer than two values are done, or if the setting changes who is
-        tested, so that subjects cannot be followed.
+        The files' path without their suffixes; None if fewer than two values are done, if they have no seed in common,
+        or if the setting changes who is tested, so that subjects cannot be followed.
 
     Raises:
         RunError: a file cannot be read or written, or runs of one value differ in more than the seed.
     """
     done = swept.list_done()
-    if len({value for value, _ in done}) < 2:
+    common = find_common_seeds([(value, run.cfg.seed) for value, run in done])
+    kept = [(value, run.folder) for value, run in done if run.cfg.seed in common]
+    if len({value for value, _ in kept}) < 2:
         return None
     stem = find_folder(swept) / STEM
-    if is_current(stem, [folder for _, folder in done]):
+    others = [run for _, run in done if run.cfg.seed not in common]
+    if is_current(stem, [folder for _, folder in kept], others=[run.folder for run in others]):
         return stem
     # Brings numpy and matplotlib, which a sweep that is all done can do without.
     from mlseg.report.run_set import read_run
 
-    read = [(value, read_run(folder)) for value, folder in done]
+    read = [(value, read_run(folder)) for value, folder in kept]
     if len({run.cases for _, run in read}) > 1:
         return None
-    _write(swept.key, read, stem)
+    _write(swept.key, read, stem, left_out=sorted({run.cfg.seed for run in others}))
     return stem
+
+
+def find_common_seeds(done: Sequence[tuple[float, int]]) -> frozenset[int]:
+    """The seeds that every value has.
+
+    Args:
+        done: value and seed of each run.
+
+    Example:
+        >>> sorted(find_common_seeds([(3, 1), (3, 2), (5, 1)]))
+        [1]
+    """
+    own: dict[float, set[int]] = {}
+    for value, seed in done:
+        own.setdefault(value, set()).add(seed)
+    return frozenset(set.intersection(*own.values())) if own else frozenset()
 
 
 def find_folder(swept: Swept) -> Path:
@@ -120,12 +142,19 @@ def find_folder(swept: Swept) -> Path:
     return root / FOLDER / join_words(["-".join([swept.key, *values, digest])])
 
 
-def is_current(stem: Path, folders: Sequence[Path]) -> bool:
-    """True if the files are there, are newer than all scores, and were drawn from these runs."""
+def is_current(stem: Path, folders: Sequence[Path], *, others: Sequence[Path] = ()) -> bool:
+    """True if the files are there, are newer than all scores, and were drawn from these runs.
+
+    Args:
+        stem: path of the files without their suffixes.
+        folders: the runs that are to be drawn.
+        others: runs that are not, but named in the caption.
+    """
     files = [stem.with_name(stem.name + suffix) for suffix in SUFFIXES]
     if not _is_there(*files):
         return False
-    newest = max(folder.joinpath(name).stat().st_mtime_ns for folder in folders for name in ("scores.csv", "run.json"))
+    known = [folder / name for folder in (*folders, *others) for name in ("scores.csv", "run.json")]
+    newest = max(file.stat().st_mtime_ns for file in known)
     if min(file.stat().st_mtime_ns for file in files) < newest:
         return False
     try:
@@ -140,7 +169,7 @@ def _is_there(*paths: Path) -> bool:
     return all(path.is_file() for path in paths)
 
 
-def _write(key: str, read: Sequence[tuple[float, Run]], stem: Path) -> None:
+def _write(key: str, read: Sequence[tuple[float, Run]], stem: Path, *, left_out: Sequence[int] = ()) -> None:
     """The figure and the points; the points last, so that what is there of them was drawn."""
     from mlseg.report.figure_differences import save_both
     from mlseg.report.figure_trend import build_trend
@@ -152,17 +181,22 @@ def _write(key: str, read: Sequence[tuple[float, Run]], stem: Path) -> None:
     measures = _choose_measures([run for _, run in read])
     points = collect_points(sets, measures)
     first = points[0].values[measures[0]]
-    seeds = [len(own.runs) for own in sets.values()]
-    shown = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
-    about = (
-        f"{len(first.subjects)} test subjects ({first.n_cases} cases), {shown} seed{'' if max(seeds) == 1 else 's'}."
-    )
+    about = f"{len(first.subjects)} test subjects ({first.n_cases} cases), {_describe_seeds(points, left_out)}."
     choices = read[0][1].choices
     title = ", ".join(choices[group] for group in OWN_PART if group in choices)
     title = f"{title}; {key}, evaluation={measures[0].evaluation}"
     figure = build_trend([TrendSeries(name="", points=points)], measures, setting=key, title=title, about=about)
     save_both(figure, stem)
     write_text(stem.with_suffix(".csv"), format_points(key, points))
+
+
+def _describe_seeds(points: Sequence[TrendPoint], left_out: Sequence[int]) -> str:
+    number = len(points[0].runs)  # the same of all
+    text = f"{number} seed{'' if number == 1 else 's'}"
+    if left_out:
+        listed = ", ".join(map(str, left_out))
+        text += f"; left out, because not every value has it: seed{'' if len(left_out) == 1 else 's'} {listed}"
+    return text
 
 
 def _choose_measures(runs: Sequence[Run]) -> list[Measure]:

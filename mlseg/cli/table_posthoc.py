@@ -33,14 +33,17 @@ class PosthocState:
     """How far the calibrated scores of a run are.
 
     Args:
-        done: True if they are there.
-        reason: why not.
+        done: True if they are there, or if the run's own take their place.
+        reason: why not, or why its own.
         final: True if trying would not help.
+        as_trained: True if the run's own scores count: the calibrator made things worse and was refused, so what one
+            would use is the network without it.
     """
 
     done: bool
     reason: str = ""
     final: bool = False
+    as_trained: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +91,9 @@ class Posthoc:
         if record.get("checkpoint") != self._hash_checkpoint(record):
             return PosthocState(done=False, reason="not calibrated yet")
         if record.get("refused"):
-            return PosthocState(done=False, reason=str(record["refused"]), final=True)
+            # Leaving the seed out would select the runs of the row by how well the calibration went.
+            reason = f"no {self.method} helped, scores as trained"
+            return PosthocState(done=True, reason=reason, final=True, as_trained=True)
         if self._is_fitted(record) and self._is_judged():
             return PosthocState(done=True)
         return PosthocState(done=False, reason=str(record.get("failed") or "not calibrated yet"))

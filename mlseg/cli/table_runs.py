@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mlseg.checks import RunError, Stopped
@@ -120,6 +120,20 @@ def train_here(words: Sequence[str]) -> int:
     return 0
 
 
+def list_shown(cell: PlannedCell) -> tuple[int, ...]:
+    """The seeds that a cell shows: those that are ready.
+
+    A calibrated cell shows none until all its trained seeds are ready: beside the row that it calibrates it would
+    compare other seeds.
+
+    Example:
+        >>> list_shown(PlannedCell(data="acdc", row="CE", words=(), runs={1: Path("a"), 2: Path("b")}, missing=(2,)))
+        (1,)
+    """
+    trained = len(cell.runs) - len(cell.missing)
+    return cell.ready if not cell.method or len(cell.ready) == trained else ()
+
+
 def describe_missing(cell: PlannedCell) -> str:
     """Why seeds of a cell are not there, after training; "" if all are.
 
@@ -134,7 +148,29 @@ def describe_missing(cell: PlannedCell) -> str:
     reasons |= {seed: cell.states[seed].reason for seed in lacking if seed not in cell.missing}
     if lacking == list(cell.runs) and len({*reasons.values()}) == 1 and not cell.missing:
         return reasons[lacking[0]]  # the same of all
-    return "; ".join(f"seed {seed} {reasons[seed]}" for seed in lacking)
+    text = "; ".join(f"seed {seed} {reasons[seed]}" for seed in lacking)
+    return f"{text}; empty until all trained seeds are calibrated" if cell.ready and not list_shown(cell) else text
+
+
+def describe_refused(cells: Iterable[PlannedCell]) -> str:
+    """Which seeds of calibrated cells are shown as they were trained, a sentence; "" if none is.
+
+    Example:
+        >>> from mlseg.cli.table_posthoc import PosthocState
+        >>> state = PosthocState(done=True, as_trained=True, reason="no temperature helped, scores as trained")
+        >>> cell = PlannedCell(data="acdc", row="CE+TS", words=(), runs={2: Path("a")}, method="x", states={2: state})
+        >>> describe_refused([cell])
+        'acdc CE+TS, seed 2: no temperature helped, scores as trained.'
+    """
+    parts = []
+    for cell in cells:
+        found = {
+            seed: state.reason for seed in list_shown(cell) if (state := cell.states.get(seed)) and state.as_trained
+        }
+        if found:
+            seeds = f"seed{'' if len(found) == 1 else 's'} {', '.join(map(str, found))}"
+            parts.append(f"{cell.data} {cell.row}, {seeds}: {next(iter(found.values()))}.")
+    return " ".join(parts)
 
 
 def _describe_training(run: Path) -> str:

@@ -172,22 +172,25 @@ def build_spec(plan: TablePlan, *, command: str) -> TableSpec:
     Raises:
         RunError: runs of one cell differ in more than the seed; names the differing key.
     """
-    from mlseg.cli.table_runs import describe_missing
+    from mlseg.cli.table_runs import describe_missing, describe_refused, list_shown
     from mlseg.report.paper_cells import TableCell, TableSpec
     from mlseg.report.run_set import build_set, read_run
 
     cells = {}
     for (data, row), cell in plan.cells.items():
-        places = {seed: cell.find_posthoc(seed) for seed in cell.ready}
-        runs = [read_run(cell.runs[seed], judged=own.scores if own else None) for seed, own in places.items()]
+        runs = []
+        for seed in list_shown(cell):
+            own = None if seed in cell.states and cell.states[seed].as_trained else cell.find_posthoc(seed)
+            runs.append(read_run(cell.runs[seed], judged=own.scores if own else None))
         name = f"{plan.name}, {data}, {row}"
         found = build_set(name, runs) if runs else None
         cells[data, row] = TableCell(runs=found, reason=describe_missing(cell), words=cell.words)
+    about = [str(plan.settings["about"]), str(plan.table.get("about", "")), describe_refused(plan.cells.values())]
     return TableSpec(
         name=plan.name,
         title=str(plan.table["title"]),
         profile=plan.profile,
-        about=" ".join([str(plan.settings["about"]), *([str(plan.table["about"])] if "about" in plan.table else [])]),
+        about=" ".join(sentence for sentence in about if sentence),
         rows=tuple(plan.table["rows"]),
         data=tuple(dict.fromkeys(data for data, _ in plan.cells)),
         cells=cells,

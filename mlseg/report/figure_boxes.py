@@ -22,10 +22,13 @@ CHARACTERS_PER_INCH = 15.0
 FEWEST_BOXED = 5
 COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 CAPTION = (
-    "Dots: subjects, frames, seeds and labels averaged first. Box: quartiles and median of the subjects; whiskers: to "
-    "the farthest subject within 1.5 box lengths; diamond: mean."
+    "Dots: subjects; frames, seeds and the labels that the subject has averaged. Box: quartiles and median of the "
+    "dots; whiskers: to the farthest dot within 1.5 box lengths; diamond: mean over subjects, then labels."
 )
-FEW = f"Dots: subjects, frames, seeds and labels averaged first; below {FEWEST_BOXED} subjects no box. Diamond: mean."
+FEW = (
+    "Dots: subjects; frames, seeds and the labels that the subject has averaged; below "
+    f"{FEWEST_BOXED} subjects no box. Diamond: mean over subjects, then labels."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +52,13 @@ class BoxPanel:
         heading: the score with its unit.
         better: "higher" or "lower".
         rows: the subjects' values of each method, in the order of the groups; NaN is left out.
+        means: of each method, as the table has it: where a subject lacks a label it is not the mean of the values.
     """
 
     heading: str
     better: str
     rows: Sequence[np.ndarray]
+    means: Sequence[float]
 
 
 def build_boxes(groups: Sequence[BoxGroup], panels: Sequence[BoxPanel], *, title: str, about: str = "") -> Figure:
@@ -82,8 +87,8 @@ def build_boxes(groups: Sequence[BoxGroup], panels: Sequence[BoxPanel], *, title
         sheet = start_sheet(max(width, 3.4), HEAD + bottom + FOOT, title=title, caption=caption)
         for number, panel in enumerate(panels):
             axes = _add_panel(sheet, panel, left + number * (WIDTH + GAP), bottom)
-            for place, row, colour in zip(places, panel.rows, _choose_colours(groups), strict=True):
-                _draw_row(axes, place, row[~np.isnan(row)], colour)
+            for place, row, mean, colour in zip(places, panel.rows, panel.means, _choose_colours(groups), strict=True):
+                _draw_row(axes, place, row[~np.isnan(row)], mean, colour)
             axes.set_yticks(places, names if number == 0 else [""] * len(names))
         if headed:
             _name_groups(sheet, groups, places)
@@ -120,7 +125,7 @@ def _add_panel(sheet: Sheet, panel: BoxPanel, left: float, height: float) -> Axe
     return axes
 
 
-def _draw_row(axes: Axes, place: float, values: np.ndarray, colour: str) -> None:
+def _draw_row(axes: Axes, place: float, values: np.ndarray, mean: float, colour: str) -> None:
     if not len(values):
         return
     if len(values) >= FEWEST_BOXED:
@@ -141,7 +146,7 @@ def _draw_row(axes: Axes, place: float, values: np.ndarray, colour: str) -> None
     # A fixed pattern of heights keeps dots apart, and the same in each drawing.
     heights = place + ROW * 0.09 * (np.arange(len(values)) % 5 - 2)
     axes.plot(values, heights, "o", color=colour, markersize=2, alpha=0.65, markeredgewidth=0, zorder=3)
-    axes.plot([values.mean()], [place], "D", color="white", markeredgecolor="black", markersize=3, zorder=4, mew=0.7)
+    axes.plot([mean], [place], "D", color="white", markeredgecolor="black", markersize=3, zorder=4, mew=0.7)
 
 
 def _name_groups(sheet: Sheet, groups: Sequence[BoxGroup], places: Sequence[float]) -> None:

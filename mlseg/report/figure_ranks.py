@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Inches.
-CELL_WIDTH, NARROW, CELL_HEIGHT, GAP, LAST, HEAD, FOOT = 0.74, 0.57, 0.34, 0.14, 0.62, 0.3, 0.22
+CELL_WIDTH, NARROW, CELL_HEIGHT, GAP, LAST, HEAD, FOOT, LINE = 0.74, 0.57, 0.34, 0.14, 0.62, 0.3, 0.34, 0.11
 CHARACTERS_PER_INCH = 15.0
 # From the last rank to the first.
 SHADES = ("#F4F7FA", "#8FC1E0", "#1F6FAE")
 CAPTION = (
-    "Rank of each method by its mean over subjects, 1 = best; ties share the better rank. Below it, how often it has "
+    "Rank of each method by its mean over subjects that every method has a value for, 1 = best; ties share the better "
+    "rank. n: these subjects, which may be fewer than were tested: where a method has no value for a subject, no other "
+    "method's value for it counts, however bad. Below a rank, how often it has "
     f"that rank when subjects are drawn anew (bootstrap; not below {FEWEST_TESTED} subjects). Mean: over the columns, "
     "each counting the same, though scores of one kind say much the same; rows are sorted by it. A rank says nothing "
     "of how large a difference is. p: Friedman's test, not corrected for the number of columns."
@@ -40,12 +42,14 @@ class RankColumn:
         heading: the score.
         methods: those that are ranked.
         ranks: of these, in this order.
+        tested: subjects, with and without a value.
     """
 
     group: str
     heading: str
     methods: tuple[str, ...]
     ranks: DataRanks
+    tested: int
 
 
 def build_ranks(methods: Sequence[str], columns: Sequence[RankColumn], *, title: str, about: str = "") -> Figure:
@@ -69,7 +73,8 @@ def build_ranks(methods: Sequence[str], columns: Sequence[RankColumn], *, title:
     head = HEAD + (0.16 if len(groups) > 1 else 0.0)
     width = left + len(columns) * cell + len(groups) * GAP + LAST + 0.1
     with styled():
-        height = head + CELL_HEIGHT * len(methods) + FOOT
+        fewer = any(column.ranks.n < column.tested for column in columns)
+        height = head + CELL_HEIGHT * len(methods) + FOOT + (LINE if fewer else 0.0)
         caption = " ".join(part for part in (CAPTION, about) if part)
         sheet = start_sheet(max(width, 3.4), height, title=title, caption=caption)
         top, right = sheet.body + head, left
@@ -103,7 +108,7 @@ def order_methods(methods: Sequence[str], columns: Sequence[RankColumn]) -> tupl
 def _draw_group(
     sheet: Sheet, order: Sequence[str], columns: Sequence[RankColumn], left: float, top: float, width: float
 ) -> None:
-    """The cells of one data set, their headings, and Friedman's p below."""
+    """The cells of one data set, their headings, and Friedman's p and n below."""
     rows = len(order)
     grid = np.array([[c.ranks.ranks[c.methods.index(method)] for c in columns] for method in order])
     axes = sheet.add_axes(left, top, len(columns) * width, rows * CELL_HEIGHT)
@@ -126,7 +131,12 @@ def _draw_group(
         sheet.add_text(middle, top - 0.05, heading, fontsize=SMALL, ha="center", va="bottom")
         p = format_p(column.ranks.friedman_p)
         text = p if p == "no test" else f"p {p}" if p.startswith("<") else f"p = {p}"
-        sheet.add_text(middle, top + rows * CELL_HEIGHT + 0.04, text, fontsize=SMALL - 0.5, ha="center", color=GREY)
+        # In a narrow column "n = 9 of 10" takes two lines.
+        lines = [text, f"n = {column.ranks.n}"]
+        lines += [f"of {column.tested}"] if column.ranks.n < column.tested else []
+        for number, line in enumerate(lines):
+            below = top + rows * CELL_HEIGHT + 0.04 + number * LINE
+            sheet.add_text(middle, below, line, fontsize=SMALL - 0.5, ha="center", color=GREY)
 
 
 def _draw_means(sheet: Sheet, means: Sequence[float], left: float, top: float) -> None:

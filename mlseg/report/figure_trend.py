@@ -104,9 +104,11 @@ def _write_caption(
     if most < FEWEST:
         parts = [f"Dots: mean over subjects; fewer than {FEWEST} have no interval."]
     if _is_banded(series, most):
-        parts.append("Band: from the lower to the upper quartile of the subjects.")
+        parts.append(
+            "Band: from the lower to the upper quartile of the subjects, the labels that the subject has averaged."
+        )
     else:
-        parts.append("Thin lines: the subjects, frames and seeds averaged first.")
+        parts.append("Thin lines: the subjects; frames, seeds and the labels that the subject has averaged.")
     parts += ["Dashed, shaded: the reference and its interval."] if references else []
     parts += [_describe_regions(measures), _describe_missed(series, measures)]
     if base is not None:

@@ -7,20 +7,21 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlseg.checks import RunError
 from mlseg.functional.bins import BinCounts
-from mlseg.report.bins_file import ALL_CLASSES, BINS_NAME, add_bins, group_cases, read_run_bins
+from mlseg.report.bins_file import BINS_NAME, count_cases, pool_bins, read_run_bins
 from mlseg.report.case_panels import CONFIDENCE_COLOURS
 from mlseg.report.definitions import FIGURES, FIGURES_FOLDER
 from mlseg.report.figure_cases import shorten_middle
 from mlseg.report.figure_reliability import GridRow, build_reliability
 from mlseg.report.figure_style import DPI, styled
 from mlseg.report.html_groups import PROTOCOLS, DataGroup
-from mlseg.report.run_set import Run, RunSet
+from mlseg.report.paper_image_figures import describe_first_seeds
+from mlseg.report.run_set import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,30 +104,24 @@ def embed_file(name: str, path: Path) -> EmbeddedFigure:
 def draw_reliability(group: DataGroup) -> list[EmbeddedFigure]:
     """Reliability diagrams of all sets side by side, a figure for the image and one for the foreground.
 
-    Of a single set there is one figure of all regions. Seeds and cases of a set are pooled. [] if a run has no
-    histograms of all classes together.
+    Of a single set there is one figure of all regions. The cases of a set's first seed are pooled; its other seeds are
+    not, because an overconfident and an underconfident one would cancel. [] if a first seed has no histograms of all
+    classes together.
 
     Raises:
         RunError: a file of histograms is damaged.
     """
     for evaluation in group.measures:
-        counts = {one.name: pool_set(one, evaluation) for one in group.sets}
+        counts = {one.name: pool_cases(one.first, evaluation) for one in group.sets}
         if all(counts.values()):
             return _draw_sets(group, evaluation, counts)
     return []
 
 
-def pool_set(runs: RunSet, evaluation: str) -> dict[str, BinCounts]:
-    """Region -> the histograms of all cases of all seeds added up; {} if one has none."""
-    parts: dict[str, list[BinCounts]] = {}
-    for run in runs.runs:
-        bins = read_run_bins(run.path) if (run.path / BINS_NAME).is_file() else {}
-        found = group_cases(bins, evaluation=evaluation, label=ALL_CLASSES)
-        if not found:
-            return {}
-        for region, cases in found.items():
-            parts.setdefault(region, []).extend(cases.values())
-    return {region: add_bins(own) for region, own in parts.items()}
+def pool_cases(run: Run, evaluation: str) -> dict[str, BinCounts]:
+    """Region -> the histograms of all cases of a run added up; {} if it has none."""
+    bins = read_run_bins(run.path) if (run.path / BINS_NAME).is_file() else {}
+    return pool_bins(bins, evaluation=evaluation)
 
 
 def list_ramp() -> list[str]:
@@ -140,11 +135,16 @@ def list_ramp() -> list[str]:
 def _draw_sets(
     group: DataGroup, evaluation: str, counts: Mapping[str, Mapping[str, BinCounts]]
 ) -> list[EmbeddedFigure]:
+    seeds = describe_first_seeds({one.name: one for one in group.sets}, rest="in the tables")
     bins = int(group.first.settings.get(f"evaluation.{evaluation}.bins") or _USUAL_BINS)
     title = f"{group.name}; evaluation={evaluation}"
+    # All sets of a group were tested on the same cases.
+    cases = count_cases(read_run_bins(group.first.path), evaluation=evaluation)
+    options: dict[str, Any] = {"bins": bins, "n_cases": cases}
     if len(counts) == 1:
-        figure = build_reliability([GridRow(name="", counts=next(iter(counts.values())))], title=title, bins=bins)
-        return [_render("Reliability, all voxels pooled", figure)]
+        row = GridRow(name="", counts=next(iter(counts.values())))
+        figure = build_reliability([row], title=f"{title}; {seeds}", **options)
+        return [_render(f"Reliability, all voxels pooled; {seeds}", figure)]
     figures = []
     for region in REGIONS:
         rows = [
@@ -153,8 +153,8 @@ def _draw_sets(
             if region in own and own[region].voxels
         ]
         if len(rows) > 1:
-            figure = build_reliability(rows, title=f"{title}; {region}", bins=bins)
-            figures.append(_render(f"Reliability, all voxels of the {region} pooled", figure))
+            figure = build_reliability(rows, title=f"{title}; {region}; {seeds}", **options)
+            figures.append(_render(f"Reliability, all voxels of the {region} pooled; {seeds}", figure))
     return figures
 
 

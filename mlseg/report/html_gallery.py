@@ -24,10 +24,10 @@ class Gallery:
         self.blocks: list[tuple[str, str]] = []
 
     def draw_shared(self) -> str:
-        """The reliability of all sets side by side. Raises RunError if a file of histograms is damaged."""
+        """The reliability of all sets' first seeds side by side. Raises RunError if a file of histograms is damaged."""
         found = draw_reliability(self.group)
         if not found:
-            return '<p class="note">Not every run has histograms of confidence (bins.npz).</p>'
+            return '<p class="note">Not every first seed has histograms of confidence (bins.npz).</p>'
         return f'<div class="figures wide">{"".join(self._place(figure, figure.title, {}) for figure in found)}</div>'
 
     def draw_own(self) -> str:

@@ -21,7 +21,7 @@ from mlseg.report.html_tables import (
     draw_settings,
     draw_summary,
 )
-from mlseg.report.html_views import pack_cases
+from mlseg.report.html_views import PackedCase, describe_left_out, pack_cases
 from mlseg.report.html_words import escape
 
 # What a filter can choose, and what it is called.
@@ -67,7 +67,7 @@ def build_section(number: int, group: DataGroup, page: Path) -> Section:
     parts = {
         "scores": ("Scores", _draw_scores(group, compared)),
         "differences": ("Differences", _draw_differences(group, compared)),
-        "cases": ("Cases", _draw_cases(group, scores)),
+        "cases": ("Cases", _draw_cases(group, scores, packed)),
         "reliability": ("Reliability", figures.draw_shared()),
         "figures": ("Figures of each run", figures.draw_own()),
         "settings": ("Settings that differ", draw_settings(group)),
@@ -130,8 +130,10 @@ def _draw_differences(group: DataGroup, compared: Mapping[str, Sequence[Compared
     return "\n".join(blocks)
 
 
-def _draw_cases(group: DataGroup, scores: Sequence[Mapping[str, CaseScores]]) -> str:
-    return f"{_draw_filter(group)}\n{read_part('viewer.html')}\n{draw_cases(group, scores)}"
+def _draw_cases(group: DataGroup, scores: Sequence[Mapping[str, CaseScores]], packed: Sequence[PackedCase]) -> str:
+    left_out = describe_left_out(group, packed)
+    note = f'<p class="note">{escape(left_out)}</p>\n' if left_out else ""
+    return f"{_draw_filter(group)}\n{read_part('viewer.html')}\n{note}{draw_cases(group, scores)}"
 
 
 def _draw_filter(group: DataGroup) -> str:
@@ -186,10 +188,10 @@ def _name_runs(group: DataGroup) -> Iterator[dict[str, Any]]:
 
 
 def _describe_runs(group: DataGroup, scores: Sequence[Mapping[str, CaseScores]]) -> list[dict[str, Any]]:
-    """For each run what the filter looks at, and the Dice of each label of each case."""
-    dice = next((m for own in group.measures.values() for m in own if m.metric == "dice"), None)
+    """For each run what the filter looks at, and protocol by protocol the Dice of each label of each case."""
+    dice = {name: m for name, own in group.measures.items() for m in own if m.metric == "dice"}
     return [
-        {**about, "dice": [own[case_id].describe_labels(dice) if dice else "" for case_id in group.cases]}
+        {**about, "dice": {name: [own[case].describe_labels(m) for case in group.cases] for name, m in dice.items()}}
         for about, own in zip(_name_runs(group), scores, strict=True)
     ]
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mlseg.checks import RunError
 from mlseg.functional.views_file import VIEWS_NAME, CaseView, read_views
 from mlseg.report.case_panels import find_window
+from mlseg.report.figure_style import format_count
 from mlseg.report.html_groups import DataGroup
 from mlseg.report.run_set import Run
 
@@ -44,21 +45,35 @@ def read_run_views(run: Run) -> dict[str, CaseView]:
 def pack_cases(group: DataGroup) -> list[PackedCase]:
     """The slices of each case of a group, in the order of `group.cases`.
 
+    A run whose slice or reference of a case is not that of the first run that has the case is left out of it.
+
     Raises:
-        RunError: a file of views is damaged, or two runs show another slice or reference of a case.
+        RunError: a file of views is damaged.
     """
     views = [read_run_views(run) for _, run in group.runs]
-    return [_pack_case(group, case_id, [own.get(case_id) for own in views]) for case_id in group.cases]
+    return [_pack_case(case_id, [own.get(case_id) for own in views]) for case_id in group.cases]
 
 
-def _pack_case(group: DataGroup, case_id: str, views: Sequence[CaseView | None]) -> PackedCase:
-    """Image and reference once, then what each run has; `about` says which run has what."""
-    known = {number: view for number, view in enumerate(views) if view is not None}
-    if not known:
+def describe_left_out(group: DataGroup, cases: Sequence[PackedCase]) -> str:
+    """Which runs are left out of how many cases, because they show another slice or reference; "" for none."""
+    counts = Counter(number for case in cases for number in case.about.get("differing", ()))
+    if not counts:
+        return ""
+    named = ((*group.runs[number], counts[number]) for number in sorted(counts))
+    texts = [f"{name}, seed {run.seed} ({format_count(count, 'case')})" for name, run, count in named]
+    return (
+        "Left out of the slices, because slice or reference differs from that of the first run that has the case: "
+        f"{'; '.join(texts)}."
+    )
+
+
+def _pack_case(case_id: str, views: Sequence[CaseView | None]) -> PackedCase:
+    """Image and reference once, then what each run has; `about` says which run has what, and which are left out."""
+    found = {number: view for number, view in enumerate(views) if view is not None}
+    if not found:
         return PackedCase(about={"id": case_id, "runs": {}}, planes="")
-    first = next(iter(known))
-    for number, view in known.items():
-        _check_same(known[first], view, group.runs[first][1], group.runs[number][1])
+    first = next(iter(found))
+    known = {number: view for number, view in found.items() if _is_same(found[first], view)}
     target = known[first].target
     image = next((view.image for view in known.values() if view.image is not None), None)
     planes = [] if image is None else [image]
@@ -76,17 +91,12 @@ def _pack_case(group: DataGroup, case_id: str, views: Sequence[CaseView | None])
         "image": image is not None,
         "runs": runs,
     }
+    if len(known) < len(found):
+        about["differing"] = [number for number in found if number not in known]
     packed = zlib.compress(b"".join(plane.tobytes() for plane in planes))
     return PackedCase(about=about, planes=base64.b64encode(packed).decode("ascii"))
 
 
-def _check_same(one: CaseView, other: CaseView, run: Run, other_run: Run) -> None:
-    if (
-        one.slice_index != other.slice_index
-        or one.target.shape != other.target.shape
-        or not np.array_equal(one.target, other.target)
-    ):
-        raise RunError(
-            f"{VIEWS_NAME}: runs on the same data must show the same slice and reference of case {one.case_id}, got "
-            f"others in {run.path} and {other_run.path}. Evaluate them alike."
-        )
+def _is_same(one: CaseView, other: CaseView) -> bool:
+    same = (one.slice_index, one.spacing_mm) == (other.slice_index, other.spacing_mm)
+    return same and np.array_equal(one.target, other.target)

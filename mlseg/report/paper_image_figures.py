@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mlseg.functional.bins import BinCounts
 from mlseg.functional.views_file import VIEWS_NAME, CaseView, choose_cases, read_views
 from mlseg.report.bin_errors import average_subjects
-from mlseg.report.bins_file import ALL_CLASSES, BINS_NAME, add_bins, group_cases, read_run_bins
+from mlseg.report.bins_file import BINS_NAME, count_cases, pool_bins, read_run_bins
 from mlseg.report.figure_differences import save_both
 from mlseg.report.figure_method_cases import MethodCase, build_method_cases
 from mlseg.report.figure_reliability import GridRow, build_reliability
@@ -29,19 +29,21 @@ ROLES = ("median", "worst")
 
 
 def draw_reliability(result: TableResult, folder: Path, stem: str) -> list[Path]:
-    """<stem>_<data>_reliability and <stem>_<data>_reliability_image: a panel for each method, all voxels pooled.
+    """<stem>_<data>_reliability and <stem>_<data>_reliability_image: a panel for each method, all voxels of one
+    seed pooled.
 
-    A method whose runs have no histograms is left out.
+    It is each method's first seed: pooled, an overconfident and an underconfident one would cancel. A method whose
+    first run has no histograms is left out.
 
     Raises:
         RunError: a file of histograms is damaged, or a figure cannot be written.
     """
     paths = []
     for block in result.blocks:
-        sets = {row: runs for row, runs in _list_sets(result, block).items() if _have(runs, BINS_NAME)}
+        sets = {row: runs for row, runs in _list_sets(result, block).items() if (runs.first.path / BINS_NAME).is_file()}
         if not sets:
             continue
-        pooled = {row: _pool(runs) for row, runs in sets.items()}
+        pooled = {row: _pool(runs.first) for row, runs in sets.items()}
         bins = int(next(iter(sets.values())).first.settings.get("evaluation.default.bins", USUAL_BINS))
         for region, suffix in REGIONS.items():
             rows = [
@@ -49,9 +51,7 @@ def draw_reliability(result: TableResult, folder: Path, stem: str) -> list[Path]
             ]
             if rows:
                 cases = next(found[region][1] for found in pooled.values() if region in found)
-                title = (
-                    f"{title_figure(result, [block])}; {format_count(cases, 'case')}, {describe_seeds(sets)}, pooled"
-                )
+                title = f"{title_figure(result, [block])}; {format_count(cases, 'case')}, {describe_first_seeds(sets)}"
                 figure = build_reliability(rows, title=title, bins=bins)
                 paths += save_both(figure, folder / f"{stem}_{block.data}_reliability{suffix}")
     return paths
@@ -110,18 +110,25 @@ def average_cases(run: Run, metric: str, region: str) -> dict[str, float]:
     return average_subjects([row.value for row in rows], [row.case_id for row in rows])
 
 
-def describe_seeds(sets: Mapping[str, RunSet]) -> str:
-    """How many seeds, and which methods have fewer.
+def describe_first_seeds(sets: Mapping[str, RunSet], *, rest: str = "in the table") -> str:
+    """The seed that stands for each method, and where its others are.
+
+    Args:
+        sets: method -> runs.
+        rest: where the other seeds are.
 
     Example:
-        >>> one = RunSet(name="CE", runs=(Run(path=Path(), choices={}, settings={}, seed=1, data={}, scores=()),))
-        >>> describe_seeds({"CE": one}), describe_seeds({"CE": RunSet(name="CE", runs=one.runs * 3), "FL": one})
-        ('1 seed', '3 seeds (FL 1)')
+        >>> runs = tuple(Run(path=Path(), choices={}, settings={}, seed=s, data={}, scores=()) for s in (1, 2))
+        >>> describe_first_seeds({"CE": RunSet(name="CE", runs=runs[:1])})
+        'seed 1'
+        >>> describe_first_seeds({"CE": RunSet(name="CE", runs=runs), "FL": RunSet(name="FL", runs=runs[1:])})
+        'seed 1 (FL: 2); other seeds are in the table'
     """
-    counts = {row: len(runs.runs) for row, runs in sets.items()}
-    most = max(counts.values())
-    fewer = [f"{row} {count}" for row, count in counts.items() if count < most]
-    return format_count(most, "seed") + (f" ({', '.join(fewer)})" if fewer else "")
+    seeds = {row: runs.first.seed for row, runs in sets.items()}
+    usual = next(iter(seeds.values()))
+    others = [f"{row}: {seed}" for row, seed in seeds.items() if seed != usual]
+    text = f"seed {usual}" + (f" ({', '.join(others)})" if others else "")
+    return f"{text}; other seeds are {rest}" if any(len(runs.runs) > 1 for runs in sets.values()) else text
 
 
 def _list_sets(result: TableResult, block: Block) -> dict[str, RunSet]:
@@ -130,20 +137,11 @@ def _list_sets(result: TableResult, block: Block) -> dict[str, RunSet]:
     return {row: runs for row, runs in sets.items() if runs is not None}
 
 
-def _have(runs: RunSet, name: str) -> bool:
-    return all((run.path / name).is_file() for run in runs.runs)
-
-
-def _pool(runs: RunSet) -> dict[str, tuple[Any, int]]:
-    """Region -> histograms of all cases and seeds added up, and the cases of the first seed with a voxel in it."""
-    groups = [group_cases(read_run_bins(run.path), evaluation=EVALUATION, label=ALL_CLASSES) for run in runs.runs]
-    found = {}
-    for region in REGIONS:
-        parts = [counts for own in groups for counts in own.get(region, {}).values()]
-        if parts:
-            cases = sum(counts.voxels > 0 for counts in groups[0].get(region, {}).values())
-            found[region] = add_bins(parts), cases
-    return found
+def _pool(run: Run) -> dict[str, tuple[BinCounts, int]]:
+    """Region -> histograms of all cases added up, and the number of cases with a voxel in it."""
+    bins = read_run_bins(run.path)
+    counts = count_cases(bins, evaluation=EVALUATION)
+    return {region: (own, counts[region]) for region, own in pool_bins(bins, evaluation=EVALUATION).items()}
 
 
 def _is_same(one: CaseView, other: CaseView) -> bool:

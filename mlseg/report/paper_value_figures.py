@@ -14,7 +14,7 @@ from mlseg.report.paper_cells import MEASURES, Block, TableResult
 from mlseg.report.paper_hook import Hook, title_figure
 from mlseg.report.paper_words import describe_block, name_measure
 from mlseg.report.subject_values import Measure
-from mlseg.report.trends import TrendPoint, TrendSeries, find_trend
+from mlseg.report.trends import TrendPoint, TrendSeries, average_labels, find_trend
 
 DICE, HD95, ECE, CECE, ECE_IMAGE = MEASURES[:5]
 # An axis of a radar each; the order puts what is alike side by side.
@@ -66,7 +66,8 @@ def draw_boxes(result: TableResult, folder: Path, stem: str) -> list[Path]:
             BoxPanel(
                 heading=name_measure(measure, block.entries[rows[0], measure].values.unit),
                 better="higher" if measure.higher else "lower",
-                rows=[block.entries[row, measure].values.per_subject for row in rows],
+                rows=[average_labels(block.entries[row, measure].values) for row in rows],
+                means=[block.entries[row, measure].values.mean for row in rows],
             )
             for measure in measures
         ]
@@ -122,7 +123,13 @@ def _build_point(block: Block, x: float, row: str, measures: Sequence[Measure]) 
 
 def _list_columns(block: Block) -> list[RankColumn]:
     return [
-        RankColumn(group=block.data, heading=measure.title, methods=block.rows, ranks=ranks)
+        RankColumn(
+            group=block.data,
+            heading=measure.title,
+            methods=block.rows,
+            ranks=ranks,
+            tested=len(block.entries[block.rows[0], measure].values.subjects),
+        )
         for measure, ranks in block.ranks.items()
     ]
 

@@ -16,6 +16,7 @@ from mlseg.checks import RunError
 from mlseg.report.run_set import RunSet
 from mlseg.report.statistics import compute_interval
 from mlseg.report.subject_values import Measure, SubjectValues
+from mlseg.report.summary import compute_mean
 
 COLUMNS = (
     *("setting", "value", "evaluation", "metric", "region", "unit", "mean", "low", "high", "interval", "level"),
@@ -74,7 +75,8 @@ def collect_points(sets: Mapping[float, RunSet], measures: Sequence[Measure]) ->
         measures: scores that all runs have.
 
     Raises:
-        RunError: the sets tested different cases, so that their subjects cannot be followed.
+        RunError: the sets tested different cases, so that their subjects cannot be followed, or have different seeds,
+            so that a change would be one of the seeds too.
     """
     ordered = sorted(sets.items())
     for value, other in ordered[1:]:
@@ -82,6 +84,11 @@ def collect_points(sets: Mapping[float, RunSet], measures: Sequence[Measure]) ->
             raise RunError(
                 f"trend: all runs must have tested the same cases, got others in {ordered[0][1].first.path} and "
                 f"{other.first.path} ({value:g}). Compare runs of the same split."
+            )
+        if other.seeds != ordered[0][1].seeds:
+            raise RunError(
+                f"trend: all values must have the same seeds, got {ordered[0][1].seeds} ({ordered[0][0]:g}) and "
+                f"{other.seeds} ({value:g}). Leave out the seeds that not all have."
             )
     return tuple(
         TrendPoint(x=x, values={m: own.collect(m) for m in measures}, runs=tuple(run.path for run in own.runs))
@@ -121,8 +128,20 @@ def find_trend(words: Mapping[str, Sequence[str]], *, fewest: int = 3) -> RowTre
     return best
 
 
+def average_labels(values: SubjectValues) -> np.ndarray:
+    """Each subject's own value: the mean over the labels that it has; NaN without any.
+
+    `SubjectValues.per_subject` is for inference: where labels are undefined it holds influences on the mean, which may
+    lie where no score can.
+
+    Shape:
+        (subjects,)
+    """
+    return np.array([compute_mean(row) for row in values.values], float)
+
+
 def align_subjects(points: Sequence[TrendPoint], measure: Measure) -> np.ndarray:
-    """One row per point, one column per subject of the first point; NaN where a subject has no value.
+    """One row per point, one column per subject of the first point: its own value, NaN where it has none.
 
     Shape:
         (points, subjects)
@@ -131,7 +150,7 @@ def align_subjects(points: Sequence[TrendPoint], measure: Measure) -> np.ndarray
     rows = []
     for point in points:
         values = point.values[measure]
-        own = dict(zip(values.subjects, values.per_subject, strict=True))
+        own = dict(zip(values.subjects, average_labels(values), strict=True))
         rows.append([own.get(subject, math.nan) for subject in order])
     return np.array(rows, float)
 

@@ -15,20 +15,20 @@ from mlseg.cli.naming import run_directory
 from mlseg.cli.sweep_figure import draw_figure, find_folder, find_swept, is_current, tell_figure
 from mlseg.cli.sweep_table import SweepRun
 from mlseg.records import read_json, write_json
+from mlseg.report import figure_trend
 
 
 @pytest.fixture
 def make(compose, write_run):
     """A run of a sweep with its words: `make("loss.margin=3", "seed=2")`; `code` None means that it did not end."""
 
-    def call(*words, code=0, there=True, **options):
+    def call(*words, code=0, there=True, lift=0.0, **options):
         one = compose("loss=mbls", *words)
         folder = run_directory(one.cfg, one.choices)
         if there:
             margin = one.cfg.loss.margin
-            write_run(
-                folder, seed=one.cfg.seed, loss="mbls", shift=margin / 1000, settings={"loss.margin": margin}, **options
-            )
+            own = {"loss": "mbls", "shift": margin / 1000 + lift, "settings": {"loss.margin": margin}}
+            write_run(folder, seed=one.cfg.seed, **own, **options)
         info = AppInfo(choices=one.choices, overrides=words, multirun=True, prog="it")
         result = None if code is None else JobResult(cfg=one.cfg, info=info, code=code, error="")
         return SweepRun(folder=folder, own=" ".join(words), cfg=one.cfg, choices=one.choices, result=result)
@@ -96,6 +96,32 @@ def test_fewer_than_two_values_draw_nothing(make):
     assert not Path("outputs/acdc/unet/mbls/sweeps").exists()
 
 
+def test_all_points_are_of_the_seeds_that_every_value_has(make, monkeypatch):
+    told = []
+    build = figure_trend.build_trend
+    monkeypatch.setattr(
+        figure_trend, "build_trend", lambda *a, about, **o: told.append(about) or build(*a, about=about, **o)
+    )
+    # What is left out differs by much more than the margin does.
+    runs = [make("loss.margin=3", "seed=1"), make("loss.margin=3", "seed=2", lift=0.1), make("loss.margin=5", "seed=1")]
+    stem = draw_figure(find(*runs))
+    rows = [row for row in read_points(stem) if row["metric"] == "dice"]
+    assert [(row["n_seeds"], row["runs"]) for row in rows] == [("1", runs[k].folder.as_posix()) for k in (0, 2)]
+    assert float(rows[1]["mean"]) - float(rows[0]["mean"]) == pytest.approx(0.002)
+    assert told == ["8 test subjects (16 cases), 1 seed; left out, because not every value has it: seed 2."]
+    draw_figure(find(*runs))
+    assert len(told) == 1
+    # The caption names what is left out: another run of that kind is drawn anew.
+    later = stem.with_suffix(".csv").stat().st_mtime_ns + 10**9
+    os.utime(runs[1].folder / "scores.csv", ns=(later, later))
+    draw_figure(find(*runs))
+    assert len(told) == 2
+
+
+def test_values_without_a_common_seed_draw_nothing(make):
+    assert draw_figure(find(make("loss.margin=3", "seed=1"), make("loss.margin=5", "seed=2"))) is None
+
+
 def test_who_is_tested_may_not_change(make):
     assert draw_figure(find(make("loss.margin=3"), make("loss.margin=5", first=3))) is None
 
@@ -114,7 +140,7 @@ def test_what_is_up_to_date_is_left_alone(make, monkeypatch):
     runs = [make(f"loss.margin={m}") for m in (3, 5)]
     drawn = []
     write = sweep_figure._write
-    monkeypatch.setattr(sweep_figure, "_write", lambda *args: drawn.append(1) or write(*args))
+    monkeypatch.setattr(sweep_figure, "_write", lambda *args, **more: drawn.append(1) or write(*args, **more))
     first = draw_figure(find(*runs))
     assert draw_figure(find(*runs)) == first
     assert drawn == [1]

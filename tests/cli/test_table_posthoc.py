@@ -119,13 +119,15 @@ def test_a_refused_calibration_is_an_answer_until_the_weights_change(posthoc):
     code, programs = make(posthoc, **{CALIBRATE: Ended(code=1, message=REFUSED)})
     assert (code, programs.names) == (0, [CALIBRATE])
     state = posthoc.find_state()
-    assert (state.done, state.final) == (False, True)
-    assert state.reason == (
+    assert (state.done, state.final, state.as_trained) == (True, True, True)
+    assert state.reason == "no temperature helped, scores as trained"
+    assert read_json(posthoc.record)["refused"] == (
         "calibration refused: NLL of subjects that it was not fitted to must not get worse, got 0.5 after 0.4 "
         "(region image)"
     )
     (posthoc.run / "best.pt").write_bytes(b"others")
-    assert not posthoc.find_state().final
+    state = posthoc.find_state()
+    assert (state.done, state.final, state.as_trained) == (False, False, False)
 
 
 def test_the_refusal_is_known_by_its_own_words():

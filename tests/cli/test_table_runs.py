@@ -11,7 +11,15 @@ from mlseg.checks import Stopped
 from mlseg.cli import train as train_module
 from mlseg.cli.table_plan import PlannedCell, TablePlan
 from mlseg.cli.table_posthoc import Posthoc, PosthocState
-from mlseg.cli.table_runs import build_command, calibrate_missing, describe_missing, train_here, train_missing
+from mlseg.cli.table_runs import (
+    build_command,
+    calibrate_missing,
+    describe_missing,
+    describe_refused,
+    list_shown,
+    train_here,
+    train_missing,
+)
 from mlseg.cli.table_words import find_phantom
 from mlseg.records import write_json
 
@@ -91,7 +99,7 @@ def test_why_a_seed_is_missing(tmp_path):
 
 
 OPEN, DONE = PosthocState(done=False, reason="not calibrated yet"), PosthocState(done=True)
-REFUSED = PosthocState(done=False, reason="calibration refused: NLL", final=True)
+REFUSED = PosthocState(done=True, reason="no temperature helped, scores as trained", final=True, as_trained=True)
 
 
 def make_calibrated(row="CE+TS", *, states, missing=(), reason="", tmp_path=None):
@@ -149,8 +157,28 @@ def test_why_a_calibrated_seed_is_missing(tmp_path):
     none = PosthocState(done=False, reason="no validation subject to fit to", final=True)
     assert describe_missing(make_calibrated(states={1: none, 2: none})) == "no validation subject to fit to"
     cell = make_calibrated(states={1: DONE, 2: REFUSED}, missing=(3,), tmp_path=tmp_path)
-    assert describe_missing(cell) == "seed 2 calibration refused: NLL; seed 3 not trained"
+    assert describe_missing(cell) == "seed 3 not trained"
+    cell = make_calibrated(states={1: DONE, 2: OPEN}, missing=(3,), tmp_path=tmp_path)
+    assert describe_missing(cell) == (
+        "seed 2 not calibrated yet; seed 3 not trained; empty until all trained seeds are calibrated"
+    )
     assert describe_missing(make_calibrated(states={1: DONE, 2: DONE})) == ""
     # What is there is not missing, whatever was asked for.
     assert describe_missing(make_calibrated(states={1: DONE}, reason="not asked for")) == ""
     assert describe_missing(make_calibrated(states={1: OPEN}, reason="not asked for")) == "not asked for"
+
+
+def test_a_calibrated_cell_shows_all_trained_seeds_or_none():
+    assert list_shown(make_calibrated(states={1: DONE, 2: REFUSED}, missing=(3,))) == (1, 2)
+    assert list_shown(make_calibrated(states={1: DONE, 2: OPEN, 3: REFUSED})) == ()
+    # Without a calibrator nothing waits for anything.
+    assert list_shown(make_cell(runs={1: Path("a"), 2: Path("b")}, missing=(2,))) == (1,)
+
+
+def test_refused_seeds_are_named_where_they_are_shown():
+    cells = [
+        make_calibrated(states={1: REFUSED, 2: DONE, 3: REFUSED}),
+        make_calibrated("MbLS+TS", states={1: REFUSED, 2: OPEN}),
+        make_calibrated("LS+TS", states={1: DONE}),
+    ]
+    assert describe_refused(cells) == "acdc CE+TS, seeds 1, 3: no temperature helped, scores as trained."

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 from mlseg.cli.report import run
-from mlseg.functional.views_file import CaseView, write_views
+from tests.integration.report_page_runs import EVIL, write_report_runs
 
 SKIPPED = "THE REPORT PAGE WAS NOT TESTED IN A BROWSER: it needs Chromium and `pip install playwright`"
 sync_api = pytest.importorskip("playwright.sync_api", reason=SKIPPED)
@@ -25,45 +26,15 @@ CHROMIUM = os.environ.get("MLSEG_CHROMIUM") or shutil.which("chromium") or shuti
 if CHROMIUM is None:
     pytest.skip(SKIPPED, allow_module_level=True)
 
-EVIL = "<script>alert(1)</script>"
 LOCAL = ("file:", "data:", "blob:")
-LABELS = ["background", "RV", EVIL]
 # Of the classes, as on the page: the first two of the palette.
 RV, SECOND = (230, 159, 0), (86, 180, 233)
 
 
-def make_view(case_id: str, *, shift: int, confidence: bool = True) -> CaseView:
-    """A disc in a ring; the prediction lies `shift` columns to the right. All is certain but for the wrong voxels."""
-    rows, columns = np.mgrid[:64, :64]
-
-    def draw(centre: int) -> np.ndarray:
-        distance = np.hypot(rows - 32, columns - centre)
-        return np.select([distance < 8, distance < 16], [1, 2], 0).astype(np.uint8)
-
-    planes = {"target": draw(30), "prediction": draw(30 + shift), "image": (rows * 2 + columns).astype(np.uint8)}
-    sure = np.where(planes["target"] == planes["prediction"], 255, 128).astype(np.uint8) if confidence else None
-    return CaseView(case_id=case_id, slice_index=3, spacing_mm=(1.5, 1.5), confidence=sure, **planes)
-
-
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory, write_run: Any) -> Path:
-    """Three losses with two seeds, one without views, and a run on other data whose names are hostile."""
     folder = tmp_path_factory.mktemp("report")
-    labels = {"evaluation.default.labels": LABELS}
-    for shift, loss in enumerate(("ce", "mbls", "ls")):
-        for seed in (1, 2):
-            place = folder / "runs" / loss / f"seed{seed}"
-            write_run(place, loss=loss, seed=seed, shift=0.05 * shift, subjects=7, settings=labels)
-            cases = [f"p{n:02d}_{frame}" for n in range(7) for frame in ("ED", "ES")]
-            if loss != "ls":
-                write_views(place / "views.npz", [make_view(case, shift=2 + shift) for case in cases])
-            (place / "figures").mkdir()
-            for name in ("reliability", "reliability_subjects_paper"):
-                Image.new("RGB", (300, 200), "white").save(place / "figures" / f"{name}.png")
-    hostile = write_run(folder / "runs" / "zz", loss=EVIL, data=EVIL, subjects=1, settings=labels)
-    scores = hostile / "scores.csv"
-    scores.write_text(scores.read_text().replace("p00_ED", EVIL))
-    write_views(hostile / "views.npz", [make_view(EVIL, shift=3, confidence=False)])
+    write_report_runs(folder, write_run)
     assert run([str(folder / "runs"), f"output={folder / 'report.html'}"]) == 0
     return folder / "report.html"
 
@@ -213,12 +184,29 @@ def test_cases_are_walked_through_and_chosen_in_the_table(page):
         assert part in text
 
 
+def test_a_run_with_another_slice_says_so_in_its_place(page):
+    group = page.locator("#group-0")
+    assert "first run that has the case: mbls, seed 2 (1 case)." in group.inner_text()
+    group.locator('tr[data-run="5"][data-case="4"]').get_by_role("button").click()
+    panel = group.locator(".panel", has_text="mbls seed 2")
+    sync_api.expect(panel).to_contain_text("Left out: this run shows another slice")
+    assert panel.locator("canvas:visible").count() == 0
+
+
 def test_the_other_protocol_and_another_base_can_be_chosen(page):
     group = page.locator("#group-0")
     assert "HD95 (mm)" in group.locator("table.summary:visible").inner_text()
     group.get_by_role("radio", name="evaluation=paper").check()
     assert "HD95 (voxel)" in group.locator("table.summary:visible").inner_text()
     assert "HD95 (voxel)" in group.locator(".panel figcaption").nth(1).inner_text()
+    # The labels beside the Dice are those of the same protocol.
+    dice = json.loads(page.locator("#data").text_content())["groups"][0]["runs"][0]["dice"]
+    caption = group.locator(".panel figcaption").nth(1)
+    for name in ("default", "paper"):
+        group.get_by_role("radio", name=f"evaluation={name}").check()
+        sync_api.expect(caption).to_contain_text(f"({dice[name][0]})")
+        numbers = [float(text) for text in re.findall(r"0\.\d+", caption.inner_text().partition(")")[0])]
+        assert numbers[0] == pytest.approx(sum(numbers[1:]) / 2, abs=1.1e-3)
     group.get_by_label("Against").last.select_option("mbls")
     assert "Difference to mbls" in group.locator("table.differences:visible").inner_text()
 

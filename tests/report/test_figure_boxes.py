@@ -11,7 +11,7 @@ from mlseg.report.figure_boxes import BoxGroup, BoxPanel, build_boxes
 
 def make_panel(rows, n=9, better="higher"):
     draws = [np.random.default_rng(place).normal(0.8 + 0.02 * place, 0.05, n) for place in range(rows)]
-    return BoxPanel(heading="Dice", better=better, rows=draws)
+    return BoxPanel(heading="Dice", better=better, rows=draws, means=[row.mean() for row in draws])
 
 
 def caption(figure):
@@ -50,10 +50,12 @@ def test_few_subjects_have_no_box():
 
 def test_undefined_subjects_are_left_out():
     row = np.array([0.7, np.nan, 0.8, 0.75, 0.9, 0.6])
-    panel = BoxPanel(heading="Dice", better="higher", rows=[row, np.full(6, np.nan)])
+    panel = BoxPanel(heading="Dice", better="higher", rows=[row, np.full(6, np.nan)], means=[0.74, np.nan])
     (axes,) = build_boxes([BoxGroup(name="", rows=("a", "b"))], [panel], title="acdc").axes
     (dots,) = find_dots(axes)
     assert dots.tolist() == [0.7, 0.8, 0.75, 0.9, 0.6]
+    # The mean is the table's, not that of the dots.
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"] == [0.74]
 
 
 def test_groups_stand_apart_and_share_their_colours():

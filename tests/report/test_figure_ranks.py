@@ -13,13 +13,12 @@ from mlseg.report.ranks import DataRanks
 METHODS = ("CE", "MbLS", "FL")
 
 
-def make_column(ranks, heading="Dice", group="acdc", methods=METHODS, p=0.0312, n=8):
+def make_column(ranks, heading="Dice", group="acdc", methods=METHODS, p=0.0312, n=8, tested=8):
     shares = np.full((len(ranks), len(ranks)), 0.1)
     for row, rank in enumerate(ranks):
         shares[row, rank - 1] = 0.8 + 0.01 * row
-    return RankColumn(
-        group=group, heading=heading, methods=methods, ranks=DataRanks(n=n, ranks=ranks, shares=shares, friedman_p=p)
-    )
+    found = DataRanks(n=n, ranks=ranks, shares=shares, friedman_p=p)
+    return RankColumn(group=group, heading=heading, methods=methods, ranks=found, tested=tested)
 
 
 def read_cells(axes):
@@ -57,6 +56,21 @@ def test_few_subjects_have_ranks_and_no_shares():
     columns = [make_column((3, 1, 2), n=FEWEST_TESTED - 1), make_column((3, 1, 2), n=FEWEST_TESTED)]
     cells = read_cells(build_ranks(METHODS, columns, title="acdc").axes[0])
     assert (cells[0, 0], cells[0, 1]) == (["1"], ["1", "81%"])
+
+
+@pytest.mark.parametrize("groups", [("acdc", "acdc"), ("acdc", "brats")])
+def test_below_each_column_stands_how_many_subjects_it_ranks(groups):
+    columns = [make_column((3, 1, 2), group=groups[0], n=148, tested=160), make_column((3, 1, 2), "HD95", groups[1])]
+    figure = build_ranks(METHODS, columns, title="acdc")
+    words = {text.get_text(): text for text in figure.texts}
+    assert {"n = 148", "of 160", "n = 8"} <= set(words)
+    assert "of 8" not in words
+    assert "over subjects that every method has a value for" in " ".join(words).replace("  ", " ")
+    figure.draw_without_rendering()
+    first, second = (words[text].get_window_extent() for text in ("n = 148", "n = 8"))
+    assert first.x1 < second.x0
+    assert words["of 160"].get_window_extent().y1 <= first.y0 + 1
+    assert words["of 160"].get_window_extent().y0 >= 0
 
 
 def test_better_ranks_are_darker():

@@ -89,6 +89,30 @@ def test_many_subjects_are_a_band_of_quartiles():
     assert "quartile" in caption(upper.figure)
 
 
+@pytest.mark.parametrize("n", [8, MOST_LINES + 1])
+def test_subjects_that_lack_a_label_are_drawn_at_their_own_values(n):
+    series = make_series(n=n)
+    points = []
+    for point in series.points:
+        values = np.concatenate([point.values[DICE].values, np.full((n, 1), np.nan)], axis=1)
+        values[:2, 1] = 0.1, 0.9
+        two = replace(point.values[DICE], labels=("LV", "RV"), values=values, weights=1.0 - np.isnan(values))
+        assert two.per_subject.max() > 1
+        points.append(replace(point, values={DICE: two}))
+    upper = draw(replace(series, points=tuple(points)), measures=[DICE]).axes[0]
+    own = [np.nanmean(point.values[DICE].values, axis=1) for point in points]
+    if n == 8:
+        lines = [line.get_ydata() for line in upper.lines if line.get_alpha() == 0.3]
+        assert np.array(lines) == pytest.approx(np.array(own).T)
+    else:
+        vertices = upper.collections[0].get_paths()[0].vertices
+        at_first = vertices[np.isclose(vertices[:, 0], 0)][:, 1]
+        assert (at_first.min(), at_first.max()) == pytest.approx(tuple(np.quantile(own[0], (0.25, 0.75))))
+    # The means and their intervals stay those of the table.
+    assert find_means(upper)[0].get_ydata() == pytest.approx([point.values[DICE].mean for point in points])
+    assert "the labels that the subject has averaged" in caption(upper.figure)
+
+
 def caption(figure):
     return " ".join(text.get_text() for text in figure.texts)
 

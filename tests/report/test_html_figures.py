@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from mlseg.checks import RunError
+from mlseg.functional.bins import compute_ece
 from mlseg.functional.bins_file import write_bins
-from mlseg.report.html_figures import draw_reliability, embed_file, list_figures, list_ramp, pool_set, title_figure
+from mlseg.report import html_figures
+from mlseg.report.html_figures import draw_reliability, embed_file, list_figures, list_ramp, title_figure
 from mlseg.report.html_groups import group_sets
 from mlseg.report.run_set import group_runs, read_run
 
@@ -39,23 +41,47 @@ def read_png(figure):
     return Image.open(io.BytesIO(base64.b64decode(figure.data)))
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the diagrams were made of, without drawing them."""
+    found = []
+    monkeypatch.setattr(html_figures, "build_reliability", lambda rows, **options: found.append((rows, options)))
+    monkeypatch.setattr(html_figures, "_render", lambda title, figure: title)
+    return found
+
+
 def test_several_sets_have_a_figure_for_each_region(gather):
     figures = draw_reliability(gather("ce", "mbls"))
     assert [figure.title for figure in figures] == [
-        f"Reliability, all voxels of the {r} pooled" for r in ("image", "foreground")
+        f"Reliability, all voxels of the {r} pooled; seed 1" for r in ("image", "foreground")
     ]
     assert all(read_png(figure).format == "PNG" for figure in figures)
 
 
 def test_one_set_has_one_figure(gather):
-    assert [figure.title for figure in draw_reliability(gather("ce"))] == ["Reliability, all voxels pooled"]
+    assert [figure.title for figure in draw_reliability(gather("ce"))] == ["Reliability, all voxels pooled; seed 1"]
 
 
-def test_seeds_and_cases_are_pooled(gather, make_case):
+@pytest.mark.parametrize("losses", [("ce",), ("ce", "mbls")])
+def test_the_cases_of_one_seed_are_pooled(gather, drawn, make_case, losses):
+    titles = draw_reliability(gather(*losses, seeds=(1, 2)))
+    for (rows, options), title in zip(drawn, titles, strict=True):
+        for row in rows:
+            for counts in row.counts.values():
+                assert np.array_equal(counts.counts, 2 * make_case(1).counts)
+        assert options["n_cases"] == {"image": 2, "foreground": 2}
+        for text in (options["title"], title):
+            assert text.endswith("; seed 1; other seeds are in the tables")
+
+
+def test_seeds_that_are_wrong_in_opposite_ways_do_not_cancel(gather, drawn, make_counts):
     group = gather("ce", seeds=(1, 2))
-    counts = pool_set(group.sets[0], "default")["image"]
-    assert counts.voxels == 2 * make_case(1).voxels + 2 * make_case(2).voxels
-    assert np.array_equal(counts.counts, 2 * make_case(1).counts + 2 * make_case(2).counts)
+    for run, right in zip(group.sets[0].runs, (60, 100), strict=True):
+        counts = make_counts(np.full(100, 0.8), np.arange(100) < right)
+        write_bins(run.path / "bins.npz", {("default", "foreground", "all", "a"): counts})
+    draw_reliability(group)
+    ((row,), _), *_ = drawn
+    assert compute_ece(row.counts["foreground"], 15) == pytest.approx(0.2)
 
 
 def test_without_histograms_there_is_none(gather):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -75,8 +76,29 @@ def test_what_the_script_knows(build):
         *(("ce", 1, "ce", "unet"), ("ce", 2, "ce", "unet")),
         *(("mbls", 1, "mbls", "unet"), ("mbls", 2, "mbls", "unet")),
     ]
-    assert re.fullmatch(r"RV 0\.\d+, LV 0\.\d+", runs[0]["dice"][3])
+    # The labels average to the value in the table, protocol by protocol.
+    for evaluation in ("default", "paper"):
+        (row,) = re.findall(r'<tr data-run="1" data-case="3">.*?</tr>', section.html)
+        (shown, *_) = re.findall(rf'<td class="number for-{evaluation}">(.*?)</td>', row)
+        labels = re.fullmatch(r"RV (0\.\d+), LV (0\.\d+)", runs[1]["dice"][evaluation][3]).groups()
+        assert sum(map(float, labels)) / 2 == pytest.approx(float(shown), abs=1.1e-3)
+    assert runs[1]["dice"]["default"] != runs[1]["dice"]["paper"]
     assert cases[3]["search"] == "p01_es p01 es "
     assert cases[3]["runs"] == {"0": 2, "1": 2, "2": 2, "3": 2}
     assert section.data["seeds"]
     assert [name for name, _ in section.blocks] == ["planes-0-3"]
+
+
+def test_a_run_with_another_slice_is_named_beside_the_slices(build, make_view, tmp_path, write_run):
+    assert "Left out of the slices" not in build({}, {"loss": "mbls"}).html
+    runs = []
+    for seed, view in ((1, make_view("p01_ES")), (2, replace(make_view("p01_ES"), slice_index=6))):
+        path = write_run(tmp_path / f"other-{seed}", seed=seed, subjects=3)
+        write_views(path / "views.npz", [view])
+        runs.append(read_run(path))
+    (group,) = group_sets(group_runs(runs))
+    section = build_section(0, group, tmp_path / "report.html")
+    assert re.search(
+        r"differs from that of the first run that has the case: [^:]*, seed 2 \(1 case\)\.</p>", section.html
+    )
+    assert section.data["cases"][3]["differing"] == [1]

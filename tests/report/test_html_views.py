@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from mlseg.checks import RunError
 from mlseg.functional.views_file import write_views
 from mlseg.report.html_groups import group_sets
-from mlseg.report.html_views import pack_cases
+from mlseg.report.html_views import describe_left_out, pack_cases
 from mlseg.report.run_set import group_runs, read_run
 
 
@@ -83,11 +84,25 @@ def test_an_image_that_only_one_run_knows_is_shown(gather, make_view):
     assert np.array_equal(unpack(case)[0], make_view("p00_ED").image)
 
 
-def test_another_reference_is_refused(gather, make_view):
-    one, other = make_view("p00_ED"), make_view("p00_ED")
-    other.target[0, 0] = 2
-    with pytest.raises(RunError, match=r"same slice and reference of case p00_ED, got others in .*0 and .*1"):
-        pack_cases(gather([one], [other]))
+@pytest.mark.parametrize("change", ["slice", "reference", "size", "spacing"])
+def test_a_run_with_another_slice_or_reference_is_left_out_of_that_case_alone(gather, make_view, change):
+    one, second = make_view("p00_ED"), make_view("p01_ED", seed=2)
+    far = np.zeros((30, 30), np.uint8)
+    other = {
+        "slice": replace(one, slice_index=6),
+        "reference": replace(one, target=one.prediction),
+        "size": replace(one, image=far, target=far, prediction=far, confidence=far),
+        "spacing": replace(one, spacing_mm=(1.0, 1.0)),
+    }[change]
+    group = gather([one, second], [other, second], None, [one, second])
+    cases = pack_cases(group)
+    assert [case.about["runs"] for case in cases] == [{"0": 2, "3": 2}, {"0": 2, "1": 2, "3": 2}]
+    assert cases[0].about["differing"] == [1]
+    assert "differing" not in cases[1].about
+    assert np.array_equal(unpack(cases[0])[:4], [one.image, one.target, one.prediction, one.confidence])
+    text = describe_left_out(group, cases)
+    assert text.endswith(f"the first run that has the case: {group.runs[1][0]}, seed 1 (1 case).")
+    assert describe_left_out(group, cases[1:]) == ""
 
 
 def test_a_damaged_file_is_named(gather):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mlseg.checks import RunError
+from mlseg.functional.bins import compute_ece
 from mlseg.functional.bins_file import BinsKey, write_bins
 from mlseg.functional.views_file import read_views, write_views
 from mlseg.report import paper_image_figures as module
@@ -58,24 +59,38 @@ def test_both_figures_of_each_data_set_are_written(make_result, tmp_path, monkey
     assert all(path.stat().st_size > 1000 for path in paths)
 
 
-def test_a_panel_for_each_method_with_all_cases_and_seeds(make_result, drawn, tmp_path):
+def test_a_panel_for_each_method_with_all_cases_of_its_first_seed(make_result, drawn, tmp_path):
     result = make_result({"CE": {}, "FL": None, "MbLS": {"shift": 0.1}}, seeds=(1, 2))
     draw_reliability(result, tmp_path, "main")
     assert len(drawn) == 2
     for ((rows,), options), region in zip(drawn, ("foreground", "image"), strict=True):
         assert [row.name for row in rows] == ["CE", "MbLS"]
-        # 16 cases of 50 voxels, in each of two runs.
-        assert [row.counts[region].voxels for row in rows] == [1600, 1600]
-        assert "; acdc, profile quick, evaluation=default; 16 cases, 2 seeds, pooled" in options["title"]
+        # 16 cases of 50 voxels.
+        assert [row.counts[region].voxels for row in rows] == [800, 800]
+        assert options["title"].endswith(
+            "; acdc, profile quick, evaluation=default; 16 cases, seed 1; other seeds are in the table"
+        )
         assert options["bins"] == 15
 
 
-def test_a_method_with_fewer_seeds_is_named(make_result, drawn, tmp_path):
+def test_seeds_that_are_wrong_in_opposite_ways_do_not_cancel(make_result, drawn, make_counts, tmp_path):
+    result = make_result({"CE": {}}, seeds=(1, 2))
+    for run, right in zip(result.spec.cells["acdc", "CE"].runs.runs, (60, 100), strict=True):
+        key = BinsKey(case_id="p00_ED", evaluation="default", region="foreground", label="all")
+        write_bins(run.path / "bins.npz", {key: make_counts(np.full(100, 0.8), np.arange(100) < right)})
+    draw_reliability(result, tmp_path, "main")
+    ((((row,),), options),) = drawn
+    assert compute_ece(row.counts["foreground"], 15) == pytest.approx(0.2)
+    assert "; 1 case, seed 1; other seeds are in the table" in options["title"]
+
+
+def test_a_method_whose_first_seed_is_another_is_named(make_result, drawn, tmp_path):
     result = make_result({"CE": {}, "MbLS": {}}, seeds=(1, 2))
     cell = result.spec.cells["acdc", "MbLS"]
-    result.spec.cells["acdc", "MbLS"] = replace(cell, runs=replace(cell.runs, runs=cell.runs.runs[:1]))
+    result.spec.cells["acdc", "MbLS"] = replace(cell, runs=replace(cell.runs, runs=cell.runs.runs[1:]))
     draw_reliability(result, tmp_path, "main")
-    assert "16 cases, 2 seeds (MbLS 1), pooled" in drawn[0][1]["title"]
+    assert "16 cases, seed 1 (MbLS: 2); other seeds" in drawn[0][1]["title"]
+    assert "other seeds" not in module.describe_first_seeds({"MbLS": result.spec.cells["acdc", "MbLS"].runs})
 
 
 def test_the_median_and_the_worst_case_over_the_methods(make_result, drawn, tmp_path):

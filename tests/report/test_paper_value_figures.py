@@ -110,8 +110,37 @@ def test_boxes_of_a_table_of_losses_are_in_one_group(make_result, tmp_path, draw
     ((groups, panels), _) = drawn["build_boxes"][0]
     assert [(group.name, group.rows) for group in groups] == [("", ("CE", "MbLS"))]
     assert [(panel.heading, panel.better) for panel in panels] == [("Dice", "higher"), ("ECE foreground", "lower")]
-    own = result.blocks[0].entries["MbLS", MEASURES[0]].values.per_subject
-    assert panels[0].rows[1].tolist() == own.tolist()
+    own = result.blocks[0].entries["MbLS", MEASURES[0]].values
+    assert panels[0].rows[1] == pytest.approx(own.values.mean(axis=1))
+    assert panels[0].means[1] == own.mean
+
+
+def test_boxes_of_a_subject_that_lacks_a_label_hold_its_own_mean(make_result, tmp_path, drawn):
+    result = make_result({"acdc": {"CE": {}, "MbLS": {"shift": 0.1}}})
+    values = result.blocks[0].entries["MbLS", MEASURES[0]].values
+    values.values[1:, 1], values.weights[1:, 1] = float("nan"), 0
+    values.values[0] = 0.95
+    values.values[1:, 0] = 0.5
+    assert values.per_subject[1] == pytest.approx(0.725)
+    draw_boxes(result, tmp_path, "main")
+    ((_, panels), _) = drawn["build_boxes"][0]
+    assert panels[0].rows[1] == pytest.approx([0.95, *[0.5] * 7])
+    assert panels[0].means[1] == pytest.approx(values.mean)
+
+
+def test_ranks_tell_how_many_subjects_lack_a_value(make_spec, tmp_path, drawn):
+    spec = make_spec({"acdc": {"CE": {}, "MbLS": {"shift": 0.1}}})
+    cell = spec.cells["acdc", "MbLS"]
+    scores = [
+        replace(score, value=float("nan")) if (score.subject_id, score.metric) == ("p00", "hd95") else score
+        for score in cell.runs.first.scores
+    ]
+    runs = replace(cell.runs, runs=(replace(cell.runs.first, scores=tuple(scores)),))
+    cells = {**spec.cells, ("acdc", "MbLS"): replace(cell, runs=runs)}
+    draw_ranks(analyse(replace(spec, cells=cells)), tmp_path, "main")
+    ((_, columns), _) = drawn["build_ranks"][0]
+    found = {column.heading: (column.ranks.n, column.tested) for column in columns}
+    assert (found["Dice"], found["HD95"]) == ((8, 8), (7, 8))
 
 
 def test_boxes_of_a_table_of_networks_are_by_network(make_result, tmp_path, drawn):

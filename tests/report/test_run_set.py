@@ -76,6 +76,52 @@ def test_scores_of_a_later_evaluation_count_instead_of_the_runs_own(tmp_path, wr
         read_run(path, judged=judged)
 
 
+@pytest.fixture
+def write_evaluation(write_run):
+    """The folder of an evaluation, as mlseg-evaluate leaves it."""
+
+    def call(place, *, seed=1, calibrator=None, which="best", file="best.pt", parameters="p"):
+        write_run(place, seed=seed, split={"part": "test"})
+        told = {"method": calibrator, "parameters": parameters} if calibrator else None
+        checkpoint = {"which": which, "file": file}
+        own = {"kind": "evaluation", "calibrator": told, "checkpoint": checkpoint}
+        write_json(place / "run.json", {**read_json(place / "run.json"), **own})
+        return read_run(place)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"calibrator": "temperature"}, "calibrator=temperature"),
+        ({"which": "last", "file": "last.pt"}, "checkpoint=last"),
+        ({"which": "x.pt", "file": "/far/x.pt"}, "checkpoint=/far/x.pt"),
+    ],
+)
+def test_what_was_judged_otherwise_is_no_other_seed(tmp_path, write_evaluation, other, named):
+    plain = [write_evaluation(tmp_path / f"plain{seed}", seed=seed) for seed in (1, 2)]
+    apart = [write_evaluation(tmp_path / f"apart{s}", seed=s, parameters=f"p{s}", **other) for s in (1, 2)]
+    key = named.partition("=")[0]
+    found = group_runs([plain[0], apart[1]])
+    assert [(one.name, one.seeds) for one in found] == [(f"{key}=nothing", (1,)), (named, (2,))]
+    # The seeds of each kind stay together, though each has a calibrator of its own.
+    found = group_runs([*plain, *apart])
+    assert [one.seeds for one in found] == [(1, 2), (1, 2)]
+    with pytest.raises(RunError, match=rf"judged\.{key} nothing and"):
+        build_set("CE", [plain[0], apart[1]])
+
+
+def test_a_plain_evaluation_is_like_the_run_itself(tmp_path, write_run, write_evaluation):
+    own = read_run(write_run(tmp_path / "own", seed=2, split={"part": "test"}))
+    assert write_evaluation(tmp_path / "plain", seed=1).settings == own.settings
+    assert len(group_runs([own, write_evaluation(tmp_path / "again", seed=1)])) == 1
+    # What a training records of its checkpoint is nothing that was chosen later.
+    record = read_json(own.path / "run.json")
+    write_json(own.path / "run.json", {**record, "checkpoint": {"which": "last"}})
+    assert read_run(own.path).settings == own.settings
+
+
 @pytest.mark.parametrize(
     ("seed", "said"), [("one", "'one'"), (1.5, "1.5"), (True, "True"), ([1], r"\[1\]"), ("1", "'1'")]
 )

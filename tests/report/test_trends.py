@@ -45,6 +45,12 @@ def test_others_tested_are_refused(sets, tmp_path, write_run):
         collect_points({**sets, 8.0: other}, [DICE])
 
 
+def test_other_seeds_are_refused(sets):
+    one = build_set("m3", sets[3.0].runs[:1])
+    with pytest.raises(RunError, match=r"same seeds, got \(1, 2\) \(0\) and \(1,\) \(3\)"):
+        collect_points({**sets, 3.0: one}, [DICE])
+
+
 def test_subjects_are_followed_whatever_their_order(sets):
     points = collect_points(sets, [DICE])
     own = align_subjects(points, DICE)
@@ -55,6 +61,19 @@ def test_subjects_are_followed_whatever_their_order(sets):
     turned = replace(values, subjects=values.subjects[::-1], values=values.values[::-1], weights=values.weights[::-1])
     again = align_subjects([points[0], replace(points[1], values={DICE: turned})], DICE)
     assert again == pytest.approx(own[:2])
+
+
+def test_a_subject_that_lacks_a_label_has_its_own_mean(sets):
+    points = collect_points(sets, [DICE])
+    values = points[0].values[DICE]
+    # An easy label that only the first subject has, and a subject without any.
+    values.values[0, 0], values.values[1:, 1], values.values[1, 0] = 0.95, np.nan, np.nan
+    values.weights[np.isnan(values.values)] = 0
+    own = align_subjects(points, DICE)[0]
+    assert own[0] == pytest.approx(values.values[0].mean())
+    assert abs(own[0] - values.per_subject[0]) < 1e-9 < np.nanmax(abs(own - values.per_subject))
+    assert np.isnan(own[1])
+    assert own[2:] == pytest.approx(values.values[2:, 0])
 
 
 def test_the_points_as_a_table(sets):

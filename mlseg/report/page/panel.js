@@ -30,11 +30,12 @@ class Panel {
     this.observer.observe(this.picture);
   }
 
-  show(scene, scores) {
+  // `why` there is nothing to see, where there is no scene.
+  show(scene, scores, why = "") {
     this.scene = scene;
     this.scores.replaceChildren(...scores);
     this.canvas.hidden = !scene;
-    this.readout.textContent = scene ? "" : "This run has no slice of this case (views.npz).";
+    this.readout.textContent = scene ? "" : why;
     if (!scene) return;
     this.canvas.setAttribute("aria-label", `${this.title}: slice ${scene.about.slice} of ${scene.about.id}`);
     this.paint();

@@ -134,7 +134,10 @@ class Viewer {
     const run = this.group.runs[number];
     const panel = new Panel(this, number, run.set, this.group.seeds ? `seed ${run.seed}` : "");
     const own = planes.runs.get(number);
-    panel.show(own ? new Scene(about, planes, own, this.style) : null, this.listScores(number));
+    const why = about.differing?.includes(number)
+      ? "Left out: this run shows another slice or reference of this case."
+      : "This run has no slice of this case (views.npz).";
+    panel.show(own ? new Scene(about, planes, own, this.style) : null, this.listScores(number), why);
     return panel;
   }
 
@@ -142,9 +145,9 @@ class Viewer {
   listScores(number) {
     const row = this.table.querySelector(`tr[data-run="${number}"][data-case="${this.place}"]`);
     const heads = this.table.tHead.rows[0].cells;
-    const kind = `for-${this.root.closest(".group").dataset.evaluation}`;
-    const shown = [...row.cells].filter((cell) => cell.classList.contains(kind));
-    const dice = this.group.runs[number].dice[this.place];
+    const { evaluation } = this.root.closest(".group").dataset;
+    const shown = [...row.cells].filter((cell) => cell.classList.contains(`for-${evaluation}`));
+    const dice = this.group.runs[number].dice[evaluation]?.[this.place];
     return shown.map((cell) => {
       const name = heads[cell.cellIndex].textContent;
       const labels = name === "Dice" && dice ? ` (${dice})` : "";
