@@ -29,7 +29,13 @@ INERT_KEYS = frozenset(
 
 # Settings that came after runs had been made, each with the value that leaves everything as it was before. At that
 # value they are no part of what tells runs apart, so that earlier runs are still known for what they are.
-LATER_KEYS = {"data.crop_jitter": 0}
+LATER_KEYS: dict[str, Any] = {
+    "data.crop_jitter": 0,
+    # what torch takes for scheduler=one_cycle
+    "scheduler.cycle_momentum": True,
+    "scheduler.base_momentum": 0.85,
+    "scheduler.max_momentum": 0.95,
+}
 
 
 def select_telling(settings: Mapping[str, Any]) -> dict[str, Any]:
