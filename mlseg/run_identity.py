@@ -29,7 +29,7 @@ INERT_KEYS = frozenset(
 
 # Settings that came after runs had been made, each with the value that leaves everything as it was before. At that
 # value they are no part of what tells runs apart, so that earlier runs are still known for what they are.
-LATER_KEYS: dict[str, Any] = {
+NEUTRAL_VALUES: dict[str, Any] = {
     "data.crop_jitter": 0,
     # what torch takes for scheduler=one_cycle
     "scheduler.cycle_momentum": True,
@@ -46,4 +46,4 @@ def select_telling(settings: Mapping[str, Any]) -> dict[str, Any]:
         ({'loss.margin': 5}, {'data.crop_jitter': 8})
     """
     absent = object()
-    return {key: value for key, value in settings.items() if value != LATER_KEYS.get(key, absent)}
+    return {key: value for key, value in settings.items() if value != NEUTRAL_VALUES.get(key, absent)}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlseg.checks import ConfigError
+from mlseg.cli.typed_words import split_words
 
 if TYPE_CHECKING:
     from mlseg.report.subject_values import Measure
@@ -85,15 +86,7 @@ def read_options(arguments: Sequence[str]) -> Options:
         >>> [(m.metric, m.region) for m in options.measures]
         [('dice', 'image'), ('ece', 'roi')]
     """
-    places, given = [], {}
-    for argument in arguments:
-        key, equals, text = argument.partition("=")
-        if equals and key in KEYS:
-            given[key] = text
-        elif argument.startswith("-"):
-            raise ConfigError(f"{argument}: no such option. See {PROG} --help.")
-        else:
-            places.append(argument)
+    places, given = split_words(arguments, KEYS, prog=PROG)
     if not places:
         raise ConfigError(f"runs: at least two are needed, got none. See {PROG} --help.")
     evaluation = given.get("evaluation", "default")

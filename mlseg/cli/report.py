@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlseg.checks import ConfigError, RunError
+from mlseg.cli.typed_words import split_words
 
 PROG = "mlseg-report"
 KEYS = ("output", "title")
@@ -74,15 +75,7 @@ def read_options(arguments: Sequence[str]) -> Options:
         >>> read_options(["outputs", "output=a.html"])
         Options(places=('outputs',), output=PosixPath('a.html'), title='')
     """
-    places, given = [], {}
-    for argument in arguments:
-        key, equals, text = argument.partition("=")
-        if equals and key in KEYS:
-            given[key] = text
-        elif argument.startswith("-"):
-            raise ConfigError(f"{argument}: no such option. See {PROG} --help.")
-        else:
-            places.append(argument)
+    places, given = split_words(arguments, KEYS, prog=PROG)
     if not places:
         raise ConfigError(f"runs: at least one is needed, got none. See {PROG} --help.")
     output = Path(given.get("output") or OUTPUT).expanduser()

@@ -180,17 +180,23 @@ class Augmentation:
 
 
 def draw_samples(keys: Sequence[SampleKey]) -> tuple[list[int], np.ndarray]:
-    """A seed for the noise of each sample, and (N, draws) even numbers in [0, 1).
+    """A seed for the noise of each sample, and (N, draws) even numbers in [0, 1)."""
+    states = draw_bits(keys, len(_DRAWS) + 1)
+    return [int(state >> np.uint64(1)) for state in states[:, 0]], to_uniform(states[:, 1:])
 
-    Samples are mixed by NumPy's SeedSequence, so that neighbours share nothing.
+
+def draw_bits(keys: Sequence[SampleKey], count: int, *, stream: Sequence[int] = ()) -> np.ndarray:
+    """(N, count) uint64 of random bits; other streams of the same keys share nothing.
+
+    Samples are mixed by NumPy's SeedSequence, so that neighbours share nothing either.
     """
-    states = [
-        np.random.SeedSequence((key.seed % 2**64, key.epoch, key.sample)).generate_state(len(_DRAWS) + 1, np.uint64)
-        for key in keys
-    ]
-    # 53 bits, as many as a float64 holds.
-    uniform = np.array([(state[1:] >> np.uint64(11)).astype(np.float64) * 2.0**-53 for state in states])
-    return [int(state[0] >> np.uint64(1)) for state in states], uniform.reshape(len(keys), len(_DRAWS))
+    mixed = (np.random.SeedSequence((k.seed % 2**64, k.epoch, k.sample), spawn_key=tuple(stream)) for k in keys)
+    return np.array([one.generate_state(count, np.uint64) for one in mixed], np.uint64).reshape(len(keys), count)
+
+
+def to_uniform(bits: np.ndarray) -> np.ndarray:
+    """Random bits (uint64) as even numbers in [0, 1): 53 of them, as many as a float64 holds."""
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _signed(uniform: Tensor) -> Tensor:

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlseg.data.augment import SampleKey
+from mlseg.data.augment import SampleKey, draw_bits, to_uniform
 from mlseg.data.framing import crop_offsets
 
 # Tells these draws from those of the augmentation, which follow from the same key.
-_STREAM = 1
+_STREAM = (1,)
 
 
 class Windows:
@@ -55,15 +55,9 @@ class Windows:
         Shape:
             (n,2), int64
         """
-        states = [
-            np.random.SeedSequence((key.seed % 2**64, key.epoch, key.sample), spawn_key=(_STREAM,)).generate_state(
-                2, np.uint64
-            )
-            for key in keys
-        ]
-        uniform = np.array([(state >> np.uint64(11)).astype(np.float64) * 2.0**-53 for state in states])
+        uniform = to_uniform(draw_bits(keys, 2, stream=_STREAM))
         low, high = self._ranges[[key.sample for key in keys]].transpose(2, 0, 1)
-        return low + np.floor(uniform.reshape(-1, 2) * (high - low + 1)).astype(np.int64)
+        return low + np.floor(uniform * (high - low + 1)).astype(np.int64)
 
     def cut(self, image: Tensor, target: Tensor, keys: Sequence[SampleKey]) -> tuple[Tensor, Tensor]:
         """The window of each sample.

@@ -175,6 +175,8 @@ def test_settings_are_those_of_a_training(phantoms: Path, doctor: Callable[..., 
     whole = json.loads(doctor(*common, "data.crop=[32,32]")[1])
     small = json.loads(doctor(*common, "data.crop=[16,16]", "data.source.labels=[nothing,a,b]")[1])
     assert small["needs"]["memory_bytes"] * 4 == whole["needs"]["memory_bytes"]
+    wide = json.loads(doctor(*common, "data.crop=[16,16]", "data.crop_jitter=8")[1])
+    assert wide["needs"]["memory_bytes"] == whole["needs"]["memory_bytes"]  # the crop and all its places
     assert [row["name"] for row in small["classes"]] == ["nothing", "a", "b"]
     patches = json.loads(doctor(*common, "data.dims=3", "data.crop=[4,16,16]")[1])
     trained = [case for case in patches["case_list"] if case["part"] == "train"]

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from mlseg.cli.compose import compose_config, find_config_dir, flatten, read_yaml
 from mlseg.cli.naming import INERT_KEYS, MAX_LENGTH, claim, find_collisions, run_directory
-from mlseg.run_identity import LATER_KEYS
+from mlseg.run_identity import NEUTRAL_VALUES
 
 
 def cases():
@@ -110,8 +110,8 @@ def test_a_later_setting_is_claimed_only_where_it_changes_something(compose):
     assert "data.crop_jitter" not in claim(compose().cfg)
     assert claim(compose("data.crop_jitter=8").cfg)["data.crop_jitter"] == 8
     cfg = compose("scheduler=one_cycle").cfg
-    assert all(OmegaConf.select(cfg, key) == value for key, value in LATER_KEYS.items())
-    assert not LATER_KEYS.keys() & claim(cfg).keys()
+    assert all(OmegaConf.select(cfg, key) == value for key, value in NEUTRAL_VALUES.items())
+    assert not NEUTRAL_VALUES.keys() & claim(cfg).keys()
 
 
 def test_where_the_data_and_the_runs_lie_changes_no_claim(compose, monkeypatch):

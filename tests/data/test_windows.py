@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlseg.data.augment import SampleKey
+from mlseg.data.augment import SampleKey, draw_samples
 from mlseg.data.framing import crop_or_pad
 from mlseg.data.windows import Windows
 
@@ -70,6 +70,15 @@ def test_a_place_follows_from_seed_epoch_and_sample_alone() -> None:
     assert together.tolist() != windows.draw([SampleKey(1, 3, sample) for sample in range(3)]).tolist()
     assert together.tolist() != windows.draw([SampleKey(2, 2, sample) for sample in range(3)]).tolist()
     assert len({tuple(corner) for corner in together.tolist()}) > 1
+
+
+def test_places_say_nothing_of_what_the_augmentation_draws() -> None:
+    keys = [SampleKey(1, epoch, 0) for epoch in range(300)]
+    places = Windows(CROP, 200, [(1000, 1000)]).draw(keys)
+    _, others = draw_samples(keys)
+    seeds = np.array(draw_samples(keys)[0], float)[:, None]
+    related = np.corrcoef(np.hstack([places, others, seeds]).T)[:2, 2:]
+    assert np.abs(related).max() < 0.25
 
 
 def test_places_are_even() -> None:
